@@ -1,0 +1,14 @@
+//! What is declared: names, the site, operations and their checks; the plan that an operation compiles to; and the
+//! plain nouns (records, catalog changes, pair status) that everything else speaks of. Pure: it touches no world.
+//! The only crate that knows YAML.
+
+pub mod action;
+pub mod bound;
+pub mod ids;
+pub mod operation;
+pub mod pair;
+pub mod plan;
+pub mod record;
+pub mod site;
+pub mod step_schema;
+pub mod units;

@@ -1,0 +1,126 @@
+//! Pair status, and what a driver reports of a pair.
+
+use std::{fmt, path::PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CopyGroup, VolumeId};
+
+/// The status of a pair, in the field's words, seen from the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PairStatus {
+    /// Not a pair.
+    Smpl,
+    /// Being made equal.
+    Copy,
+    /// Equal, and following.
+    Pair,
+    /// Split: the secondary holds an image.
+    Psus,
+    /// Broken by an error: the secondary holds nothing that can be relied on.
+    Psue,
+    /// Being copied back.
+    Rcpy,
+}
+
+impl fmt::Display for PairStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Smpl => "SMPL",
+            Self::Copy => "COPY",
+            Self::Pair => "PAIR",
+            Self::Psus => "PSUS",
+            Self::Psue => "PSUE",
+            Self::Rcpy => "RCPY",
+        })
+    }
+}
+
+/// A pair as a driver needs it: its names, and both paths, absolute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairRef {
+    /// The volume.
+    pub volume: VolumeId,
+    /// The pair's name.
+    pub copy_group: CopyGroup,
+    /// Its number among the pairs of the volume.
+    pub generation: u32,
+    /// The original.
+    pub primary: PathBuf,
+    /// The copy; for the directory driver it holds `data/` and `pair.json`.
+    pub secondary: PathBuf,
+}
+
+/// What a driver says of a pair when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairState {
+    /// Its status.
+    pub status: PairStatus,
+    /// Counts up whenever the secondary's content begins to change. A record describes the image of one epoch.
+    pub epoch: u64,
+    /// Orders backups: the pair with the smallest was least recently backed up. 0 is never. Restores leave it alone.
+    pub backed_up: u64,
+    /// The highest fencing token that has touched the pair.
+    pub token: u64,
+    /// The last verb that touched it, complete or not.
+    pub last: Option<LastVerb>,
+}
+
+/// The last verb that touched a pair: what a probe reads after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastVerb {
+    /// Who asked: run and step, as given in [`Tag`].
+    pub tag: Tag,
+    /// What was asked.
+    pub verb: PairVerb,
+    /// When it ended; `None` while it runs or was interrupted.
+    pub ended: Option<Timestamp>,
+    /// What came of it; present if it ended.
+    pub report: Option<CopyReport>,
+}
+
+/// Identifies one effect of one step of one run, so that the world can say whose effect it shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tag(pub String);
+
+/// What can be asked of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairVerb {
+    /// Make the secondary equal to the primary.
+    Resync,
+    /// Leave an image.
+    Split,
+    /// Copy the image back.
+    Restore,
+    /// Something else than the primary was written into the secondary: a dataset from tape.
+    Overwrite,
+}
+
+/// What a pass of copying did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CopyReport {
+    /// Files, directories, links and so on that the image holds.
+    pub entries: u64,
+    /// Bytes of content that the image holds.
+    pub bytes: u64,
+    /// Entries whose content or attributes were written.
+    pub changed: u64,
+    /// Entries that were removed.
+    pub removed: u64,
+    /// Bytes of content that were written or cloned.
+    pub copied: u64,
+    /// Files that changed while they were copied, relative to the root; at most [`CopyReport::MOST_FUZZY`] are named.
+    pub fuzzy: Vec<String>,
+    /// How many such files there were.
+    pub fuzzy_count: u64,
+}
+
+impl CopyReport {
+    /// The most fuzzy files that a report names.
+    pub const MOST_FUZZY: usize = 20;
+}

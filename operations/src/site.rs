@@ -1,0 +1,151 @@
+//! What exists: the model of `site.yaml`.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CopyGroup, HostId, LibraryId, PoolId, VolumeId},
+    units::Size,
+};
+
+/// The hosts, volumes and libraries that operations may name. One file, the same on every host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The machines, or state directories, on which steps run.
+    pub hosts: BTreeMap<HostId, Host>,
+    /// What is backed up.
+    pub volumes: BTreeMap<VolumeId, Volume>,
+    /// Where tapes are.
+    #[serde(default)]
+    pub libraries: BTreeMap<LibraryId, Library>,
+}
+
+/// A machine, or a state directory, on which steps run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// `local`: on this machine.
+    pub connect: Connect,
+    /// The directory that keeps this host's catalog, journal and socket.
+    pub state: PathBuf,
+}
+
+/// How a host is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Connect {
+    /// On this machine, through the socket in its state directory.
+    Local,
+}
+
+/// What shares one primary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// What makes and splits its pairs.
+    pub driver: PairDriverKind,
+    /// Where the original is.
+    pub primary: Location,
+    /// Its copies, in the order of their generations: the first is generation 0.
+    pub pairs: Vec<Pair>,
+}
+
+/// The pair drivers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairDriverKind {
+    /// A directory copied into another.
+    Directory,
+}
+
+/// A place on a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// The host.
+    pub host: HostId,
+    /// The path there; relative to the site directory, or absolute.
+    pub path: PathBuf,
+}
+
+/// One primary/secondary relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// Its name, `group,device`. In flow style it needs quotes: `"VG01,vol01"`.
+    pub copy_group: CopyGroup,
+    /// Where the copy is.
+    pub secondary: Location,
+}
+
+/// A tape library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Library {
+    /// What moves its cartridges.
+    pub driver: MediaDriverKind,
+    /// The host that it is attached to.
+    pub host: HostId,
+    /// The directory with its cartridges.
+    pub path: PathBuf,
+    /// How many cartridges it holds.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub slots: u32,
+    /// How many of them can be used at once.
+    #[schemars(range(min = 1, max = 64))]
+    pub drives: u32,
+    /// What one cartridge holds.
+    pub cartridge_size: Size,
+    /// The pools that its cartridges are given to.
+    pub pools: Vec<PoolId>,
+}
+
+/// The media drivers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaDriverKind {
+    /// Cartridges as files in a directory.
+    Virtual,
+}
+
+impl Site {
+    /// The same site with every path made absolute: relative ones are relative to `directory`, lexically.
+    #[must_use]
+    pub fn resolved(&self, directory: &Path) -> Self {
+        let mut site = self.clone();
+        for host in site.hosts.values_mut() {
+            host.state = absolute(directory, &host.state);
+        }
+        for volume in site.volumes.values_mut() {
+            volume.primary.path = absolute(directory, &volume.primary.path);
+            for pair in &mut volume.pairs {
+                pair.secondary.path = absolute(directory, &pair.secondary.path);
+            }
+        }
+        for library in site.libraries.values_mut() {
+            library.path = absolute(directory, &library.path);
+        }
+        site
+    }
+}
+
+/// `path` below `directory` unless it is absolute, with `.` and `..` taken out without asking the file system.
+pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for component in directory.join(path).components() {
+        match component {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                let _ = result.pop();
+            }
+            other => result.push(other),
+        }
+    }
+    result
+}

@@ -1,0 +1,166 @@
+//! What a step is given: enough to act, and nothing to write the store with.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use resplit_operations::{
+    action::Action,
+    bound::Binding,
+    ids::{BackupId, HostId, OperationId, RunId, StepId},
+    pair::Tag,
+    plan::Purpose,
+    record::Record,
+    site::Site,
+};
+
+use crate::{
+    drivers::{Drivers, quiesce::WindowKeeper},
+    facts::Facts,
+    failure::Failure,
+};
+
+/// What a step is given.
+pub struct Context<'a> {
+    /// The operation.
+    pub operation: &'a OperationId,
+    /// What the plan is for.
+    pub purpose: Purpose,
+    /// The run.
+    pub run: &'a RunId,
+    /// The step.
+    pub step: &'a StepId,
+    /// What it does.
+    pub action: &'a Action,
+    /// This host.
+    pub host: &'a HostId,
+    /// The parts of the site that the plan names, with absolute paths.
+    pub site: &'a Site,
+    /// What the plan means now.
+    pub binding: &'a Binding,
+    /// What earlier steps of the run have established.
+    pub facts: &'a Facts,
+    /// The records of this host, as they are at this moment.
+    pub catalog: &'a [Record],
+    /// This host's directories.
+    pub directories: &'a Directories,
+    /// The fencing token of the lease under which this step acts.
+    pub token: u64,
+    /// Allocates an ID of this host. It is only used if the intent that carries it is committed.
+    pub reserve: &'a dyn Fn() -> BackupId,
+    /// What touches the world.
+    pub drivers: &'a Drivers,
+    /// Holds windows open across steps.
+    pub windows: &'a dyn WindowKeeper,
+    /// Reaches the engines of other hosts.
+    pub peers: &'a dyn Peers,
+    /// Progress and cancellation.
+    pub work: &'a Work,
+    /// The time.
+    pub clock: &'a dyn Clock,
+}
+
+impl Context<'_> {
+    /// Who asks: written beside every effect, so that a probe can tell whose it was.
+    pub fn tag(&self) -> Tag {
+        Tag(format!("{}/{}", self.run, self.step))
+    }
+}
+
+/// A host's directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    /// Everything below is in it.
+    pub state: PathBuf,
+    /// Files on their way from or to another host.
+    pub staging: PathBuf,
+    /// What shims of external commands write.
+    pub commands: PathBuf,
+}
+
+impl Directories {
+    /// Those of a state directory.
+    pub fn of(state: &Path) -> Self {
+        Self { state: state.to_owned(), staging: state.join("staging"), commands: state.join("commands") }
+    }
+}
+
+/// Reaches the engines of other hosts.
+pub trait Peers: Send + Sync {
+    /// Puts a file into the staging directory of another host, whole or not at all, and gives its path there. The
+    /// digest is BLAKE3 in hexadecimal; what arrives with another one is refused.
+    fn send_file(&self, to: &HostId, name: &str, bytes: &[u8], digest: &str) -> Result<PathBuf, Failure>;
+}
+
+/// The time. Tests own theirs.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What long work looks at and reports to.
+#[derive(Clone)]
+pub struct Work {
+    cancelled: Arc<AtomicBool>,
+    progress: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// How far long work has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// Bytes done.
+    pub bytes: u64,
+    /// Bytes in all, if known.
+    pub of_bytes: Option<u64>,
+    /// Files and so on done.
+    pub entries: u64,
+    /// Files and so on in all, if known.
+    pub of_entries: Option<u64>,
+}
+
+impl Work {
+    /// Work that reports to `progress`. It is called from the thread that works; it must be quick.
+    pub fn new(progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { cancelled: Arc::default(), progress: Arc::new(progress) }
+    }
+
+    /// Work that reports to nobody.
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Reports how far it has come. Call it at most some ten times a second.
+    pub fn report(&self, progress: Progress) {
+        (self.progress)(progress);
+    }
+
+    /// Asks the work to stop at its next safe point.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// A failure if it was asked to stop: for safe points of long work.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
+    }
+}

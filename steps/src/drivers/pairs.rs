@@ -1,0 +1,85 @@
+//! What makes, splits and restores pairs.
+
+use std::path::{Path, PathBuf};
+
+use resplit_operations::pair::{CopyReport, PairRef, PairState, Tag};
+
+use crate::{context::Work, failure::Failure};
+
+/// A kind of pair.
+///
+/// # Contract
+///
+/// - The world, not the driver, remembers: a new driver value on the same paths knows all that the last one knew.
+/// - Every verb writes its tag before its first effect and its report after its last, so that [`PairDriver::status`]
+///   can say what became of a verb that was interrupted. Calling an interrupted verb again completes it.
+/// - A token lower than the highest that the pair has seen is refused, and nothing is touched.
+/// - When a verb returns, what it did is durable. After a power cut an image that was split is whole.
+/// - A verb that fails, is killed or is cancelled leaves a status that says so (COPY, PSUE or RCPY), never PAIR or PSUS.
+pub trait PairDriver: Send + Sync {
+    /// The status of a pair. A pair that was never made is SMPL with epoch 0.
+    fn status(&self, pair: &PairRef) -> Result<PairState, Failure>;
+
+    /// Makes the secondary equal to the primary; the pair is PAIR. Creates an SMPL pair. The epoch counts up before the
+    /// secondary's first change. Space is checked before.
+    fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure>;
+
+    /// Makes the last pass, and leaves an image; the pair is PSUS, its `backed_up` is `order`. The report is of the
+    /// whole image; files that changed meanwhile are fuzzy.
+    fn split(&self, pair: &PairRef, order: u64, asked: &Asked<'_>) -> Result<CopyReport, Failure>;
+
+    /// Copies the image back over the primary; the pair is RCPY meanwhile and PSUS afterwards, with the epoch and
+    /// `backed_up` that it had.
+    fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure>;
+
+    /// What a restore would destroy: how the primary differs from the image.
+    fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure>;
+
+    /// Where the image of a split pair can be read.
+    fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure>;
+
+    /// Readies a split, broken or new pair's secondary to be overwritten from elsewhere: the epoch counts up, the status
+    /// is COPY, and the place to write to is given. [`PairDriver::end_overwrite`] makes it PSUS.
+    fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure>;
+
+    /// Ends what [`PairDriver::begin_overwrite`] began: what was written is made durable and is the image now.
+    fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure>;
+
+    /// Copies files and directories of an image, given relative to its root, to another place: `to/` + their path. What
+    /// stands there already is refused before anything is copied. All of the image if `paths` is empty.
+    fn copy_out(
+        &self,
+        image: &Path,
+        paths: &[PathBuf],
+        to: &Path,
+        work: &Work,
+    ) -> Result<CopyReport, Failure>;
+
+    /// Removes this host's cached knowledge of the secondary, or says why that is not needed.
+    fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure>;
+}
+
+/// Who asks a verb, and how long work is watched.
+pub struct Asked<'a> {
+    /// The run and step.
+    pub tag: Tag,
+    /// The fencing token.
+    pub token: u64,
+    /// Progress and cancellation.
+    pub work: &'a Work,
+}
+
+/// How a primary differs from the image that would be restored over it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Difference {
+    /// Entries that only the primary has: they would be removed.
+    pub removed: u64,
+    /// Entries that differ: they would be replaced by older content.
+    pub replaced: u64,
+    /// Entries that only the image has: they would come back.
+    pub returned: u64,
+    /// Bytes of content to be written.
+    pub bytes: u64,
+    /// At most twenty of those removed or replaced, relative to the root, with what would happen.
+    pub examples: Vec<String>,
+}

@@ -1,0 +1,33 @@
+//! What holds an application still, and who lets it go.
+
+use std::path::{Path, PathBuf};
+
+use resplit_operations::{action::Quiesce, ids::RunId};
+
+use crate::{facts::Window, failure::Failure};
+
+/// Holds windows open across steps.
+///
+/// # Contract
+///
+/// - A frozen file system is held by a watchdog process of its own, started before the freeze. It thaws when it is told
+///   to, when the engine's end of its pipe closes, or when the budget ends, whichever comes first.
+/// - If the watchdog cannot be started, or dies, nothing is (or stays) frozen.
+pub trait WindowKeeper: Send + Sync {
+    /// Whether the file system can be held still this way, without touching it: what is no mount point, holds anything in
+    /// `kept_clear` (state, binary, secondaries), or cannot freeze is refused.
+    fn check(&self, quiesce: &Quiesce, kept_clear: &[PathBuf]) -> Result<(), Failure>;
+
+    /// Opens a window: flushes (`online`) or freezes. One window a run.
+    fn open(&self, run: &RunId, quiesce: &Quiesce) -> Result<(), Failure>;
+
+    /// Closes it. A window that was over its budget was thawed when the budget ended: that is a failure.
+    fn close(&self, run: &RunId) -> Result<Window, Failure>;
+
+    /// Whether a window of this run is open, and still held if it is a frozen one.
+    fn is_open(&self, run: &RunId) -> bool;
+
+    /// Thaws a file system that a dead engine may have left frozen. One that is not frozen is left alone. `true` if it
+    /// was frozen.
+    fn thaw(&self, filesystem: &Path) -> Result<bool, Failure>;
+}

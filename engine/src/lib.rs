@@ -1,1 +1,5 @@
-//! placeholder
+//! What is being done: the store, the journal, the executor, recovery, leases, obligations, the catalog; the protocol
+//! that engines and command lines speak, and its client.
+
+pub mod protocol;
+pub mod service;

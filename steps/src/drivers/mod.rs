@@ -9,6 +9,7 @@ pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+pub mod users;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

@@ -19,7 +19,8 @@ use tokio::sync::watch;
 
 use crate::{
     catalog, leases::Leases, logs::Logs, peers::PeerEngines, protocol::EngineInfo, run::drive::Control,
-    serve_step::Serving, store::Store,
+    serve_step::Serving,
+    store::{Found, Opened, Store},
 };
 
 /// What an engine is made of.
@@ -54,9 +55,12 @@ pub struct Engine {
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
     next_backup: AtomicU64,
+    reserving: Mutex<()>,
     active: Mutex<HashMap<RunId, Arc<Control>>>,
     /// Counts up whenever something ends: what waits for an idle engine looks again.
     pub(crate) quiet: watch::Sender<u64>,
+    /// Told when the engine is to stop.
+    pub(crate) stop: tokio::sync::Notify,
     started: Timestamp,
     build: String,
     opened: Option<String>,
@@ -74,11 +78,13 @@ impl Engine {
             owner: Owner::current(),
             serving: Serving::default(),
             next_backup,
+            reserving: Mutex::default(),
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
+            stop: tokio::sync::Notify::new(),
             started: parts.clock.now(),
             build: parts.build,
-            opened: opened.notice(),
+            opened: notice(&opened),
             host: parts.host,
             store,
             drivers: parts.drivers,
@@ -121,8 +127,28 @@ impl Engine {
         BackupId(self.next_backup.fetch_add(1, Ordering::SeqCst))
     }
 
+    /// Held while a commit that reserves IDs is queued.
+    pub(crate) fn reserving(&self) -> MutexGuard<'_, ()> {
+        self.reserving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The ID that would be reserved next.
     pub(crate) fn next_backup(&self) -> u64 {
         self.next_backup.load(Ordering::SeqCst)
     }
+}
+
+/// What opening the store found, if it was anything but a clean shutdown.
+fn notice(opened: &Opened) -> Option<String> {
+    let mut told = Vec::new();
+    if let Found::Rebuilt { why } = &opened.found {
+        told.push(format!("the view was rebuilt from the log: {why}"));
+    }
+    if opened.torn_bytes > 0 {
+        told.push(format!("{} bytes of a commit that was never acknowledged were cut off", opened.torn_bytes));
+    }
+    if !opened.damaged_checkpoints.is_empty() {
+        told.push(format!("damaged checkpoints: {}", opened.damaged_checkpoints.join(", ")));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
 }

@@ -101,6 +101,6 @@ fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
         }
     };
     transaction.discharge(engine, &duty.run, std::slice::from_ref(&duty.obligation))?;
-    let _ = engine.store.commit(transaction.finish()?)?;
+    transaction.commit_blocking(engine)?;
     Ok(told)
 }

@@ -1,6 +1,11 @@
 //! One commit in the making: the rows to be written, and the catalog as it will be. Intents that are prepared for the
 //! same commit see the outcomes that are in it.
 
+use std::{
+    future::Future,
+    task::{Context, Poll, Waker},
+};
+
 use resplit_operations::{
     ids::{RunId, StepId},
     record::{CatalogChange, Record},
@@ -19,12 +24,13 @@ pub(crate) struct Transaction {
     pub batch: Batch,
     before: Vec<Record>,
     pub catalog: Vec<Record>,
+    reserves: bool,
 }
 
 impl Transaction {
     pub(crate) fn new(engine: &Engine) -> Result<Self, StoreError> {
         let before = catalog::all(&engine.store)?;
-        Ok(Self { batch: Batch::default(), catalog: before.clone(), before })
+        Ok(Self { batch: Batch::default(), catalog: before.clone(), before, reserves: false })
     }
 
     /// Adds changes to the catalog.
@@ -47,9 +53,7 @@ impl Transaction {
         for obligation in &intent.obligations {
             obligations::put(&mut self.batch, run, step, obligation)?;
         }
-        if intent.reserved.is_some() {
-            catalog::put_next_id(&mut self.batch, engine.next_backup())?;
-        }
+        self.reserves |= intent.reserved.is_some();
         Ok(())
     }
 
@@ -64,9 +68,27 @@ impl Transaction {
         obligations::remove(&engine.store, &mut self.batch, run, done)
     }
 
-    /// The batch, with what changes in the catalog.
-    pub(crate) fn finish(mut self) -> Result<Batch, StoreError> {
+    /// Makes it durable.
+    pub(crate) async fn commit(mut self, engine: &Engine) -> Result<(), StoreError> {
         catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
-        Ok(self.batch)
+        let mut commit = {
+            // Whoever comes later writes a larger next ID: commits that reserve one are queued in that order.
+            let _order = engine.reserving();
+            if self.reserves {
+                catalog::put_next_id(&mut self.batch, engine.next_backup())?;
+            }
+            let mut commit = Box::pin(engine.store.commit_async(self.batch));
+            match commit.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ended) => return ended.map(|_| ()),
+                Poll::Pending => commit,
+            }
+        };
+        commit.as_mut().await.map(|_| ())
+    }
+
+    /// Makes it durable, on a thread that may block. Not for what reserves IDs.
+    pub(crate) fn commit_blocking(mut self, engine: &Engine) -> Result<(), StoreError> {
+        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
+        engine.store.commit(self.batch).map(|_| ())
     }
 }

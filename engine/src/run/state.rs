@@ -138,6 +138,12 @@ impl RunState {
         self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
     }
 
+    /// These steps, and all that need them, directly or not. O(V+E), no recursion.
+    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let after = self.reach(first, Direction::Outgoing);
+        self.order.iter().copied().filter(|node| after[node.index()]).collect()
+    }
+
     fn reach(&self, from: &[NodeIndex], direction: Direction) -> Vec<bool> {
         let mut seen = vec![false; self.order.len()];
         let mut open = from.to_vec();

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind, Volume};
 
 pub mod command;
+pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+mod system;
+pub mod users;
+pub mod window;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

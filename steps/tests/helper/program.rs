@@ -1,0 +1,47 @@
+//! Plays the command line's hidden verbs, and an engine to be killed, for the tests from outside.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use resplit_operations::{action::Quiesce, operation::QuiesceMode, units::Period};
+use resplit_steps::drivers::{
+    quiesce::WindowKeeper,
+    window::{Windows, watchdog_main},
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["watchdog", "--filesystem", path, "--budget-ms", budget] => match budget.parse() {
+            Ok(budget) => watchdog_main(Path::new(path), Duration::from_millis(budget)),
+            Err(_) => usage(),
+        },
+        ["hold-window", path, budget] => match budget.parse() {
+            Ok(budget) => hold_window(Path::new(path), Period(budget)),
+            Err(_) => usage(),
+        },
+        _ => usage(),
+    }
+}
+
+/// An engine that opens a window, says so, and does nothing until its input ends.
+fn hold_window(path: &Path, window: Period) -> ExitCode {
+    let windows = Windows::new(PathBuf::from("/proc/self/exe"), Vec::new());
+    let quiesce = Quiesce { filesystem: path.to_owned(), mode: QuiesceMode::Freeze, window };
+    match windows.open(&"killed".into(), &quiesce) {
+        Ok(()) => println!("open"),
+        Err(failure) => println!("{failure}"),
+    }
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("steps-test-helper: for the tests of resplit-steps only");
+    ExitCode::from(2)
+}

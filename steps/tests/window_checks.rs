@@ -1,4 +1,5 @@
 //! What is refused before anything is frozen.
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,4 +1,5 @@
 //! Windows on real file systems: whatever is killed, nothing stays frozen.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
 
 use std::{
     fs,

@@ -203,3 +203,27 @@ fn a_window_that_is_dropped_is_thawed() {
     drop(windows);
     assert!(disk.write() < Duration::from_secs(1));
 }
+
+#[test]
+fn a_watchdog_that_hangs_keeps_nothing_frozen() {
+    for close_early in [true, false] {
+        let Some(disk) = Disk::new("ext4", 32) else { return };
+        let windows = windows();
+        let budget = if close_early { 60_000 } else { 300 };
+        windows.open(&run(), &freeze(&disk, budget)).unwrap();
+        let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog") };
+        let signal = |name: &str| {
+            assert!(Command::new("kill").args([name, &watchdog.to_string()]).status().unwrap().success());
+        };
+        signal("-STOP");
+        if !close_early {
+            let took = disk.write();
+            assert!(took < Duration::from_secs(3), "writable again only after {took:?}");
+        }
+        let failure = windows.close(&run()).unwrap_err();
+        assert!(failure.message.contains("fell silent"), "{failure}");
+        assert!(disk.write() < Duration::from_secs(1));
+        signal("-CONT");
+        assert!(until(Duration::from_secs(2), || watchdogs(&disk).is_empty()));
+    }
+}

@@ -124,7 +124,10 @@ fn attend(files: &Files, order: &Order) -> io::Result<thread::JoinHandle<()>> {
     let stop = sender.clone();
     let _ = thread::Builder::new().spawn(move || {
         for _ in signals.forever() {
-            let _ = stop.send(Event::Stop);
+            // Once the command has ended nobody listens: what is asked to end is the reading of what it left running.
+            if stop.send(Event::Stop).is_err() {
+                std::process::exit(0);
+            }
         }
     })?;
     let mut output = Output::create(files.output())?;

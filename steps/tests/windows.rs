@@ -227,3 +227,23 @@ fn a_watchdog_that_hangs_keeps_nothing_frozen() {
         assert!(until(Duration::from_secs(2), || watchdogs(&disk).is_empty()));
     }
 }
+
+#[test]
+fn a_closed_window_is_short_and_holds_on_to_nothing() {
+    let Some(disk) = Disk::new("ext4", 32) else { return };
+    let windows = windows();
+    let mut figures: Vec<(u64, Duration)> = (0..21)
+        .map(|_| {
+            let began = Instant::now();
+            windows.open(&run(), &freeze(&disk, 5_000)).unwrap();
+            let length = windows.close(&run()).unwrap().length_ms;
+            (length, began.elapsed())
+        })
+        .collect();
+    figures.sort();
+    let (length, whole) = figures[figures.len() / 2];
+    println!("an empty window: {length} ms frozen; {whole:?} with flush and watchdog");
+    assert!(length < 1_000, "{figures:?}");
+    let unmounted = Command::new("umount").arg(disk.root()).output().unwrap();
+    assert!(unmounted.status.success(), "{unmounted:?}");
+}

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -32,6 +32,7 @@ pub(super) struct Guard {
     file: Arc<File>,
     orders: ChildStdin,
     seen: Arc<Seen>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What has been heard of the watchdog so far.
@@ -77,7 +78,11 @@ impl Guard {
         }
         guard.order(FREEZE);
         match guard.seen.wait(budget + ANSWER, |state| *state != State::Asked) {
-            State::Frozen => guard.limit().map(|()| guard),
+            State::Frozen => {
+                let limit = guard.limit()?;
+                guard.threads.push(limit);
+                Ok(guard)
+            }
             state => Err(guard.not_opened(&state)),
         }
     }
@@ -112,15 +117,16 @@ impl Guard {
         };
         let (file, seen) = (Arc::new(file), Arc::new(Seen::default()));
         let (thawable, seen_by) = (Arc::clone(&file), Arc::clone(&seen));
-        let _ = thread::Builder::new()
+        let follower = thread::Builder::new()
             .name("watchdog".into())
             .spawn(move || follow(child, answers, &thawable, &seen_by))
             .map_err(|error| cannot(error.to_string()))?;
-        Ok(Self { filesystem: filesystem.to_owned(), budget, file, orders, seen })
+        let threads = vec![follower];
+        Ok(Self { filesystem: filesystem.to_owned(), budget, file, orders, seen, threads })
     }
 
     /// A second pair of eyes: a watchdog that is stopped or hangs keeps nothing frozen beyond the budget either.
-    fn limit(&self) -> Result<(), Failure> {
+    fn limit(&self) -> Result<JoinHandle<()>, Failure> {
         let (file, seen, limit) = (Arc::clone(&self.file), Arc::clone(&self.seen), self.budget + LATE);
         let watch = move || {
             if seen.wait(limit, |state| *state != State::Frozen) == State::Frozen {
@@ -131,7 +137,7 @@ impl Guard {
                 }
             }
         };
-        thread::Builder::new().name("window-limit".into()).spawn(watch).map(drop).map_err(|error| {
+        thread::Builder::new().name("window-limit".into()).spawn(watch).map_err(|error| {
             Failure::temporary(format!("{} is thawed again: {error}", self.filesystem.display()))
         })
     }
@@ -145,6 +151,12 @@ impl Guard {
     pub(super) fn close(mut self) -> Result<u64, Failure> {
         self.order(THAW);
         let state = self.seen.wait(ANSWER, |state| *state != State::Frozen);
+        if matches!(state, State::Ended(_) | State::Died(_)) {
+            // The watchdog ends now. After that nothing here has the file system open, and it may be unmounted.
+            for thread in self.threads.drain(..) {
+                let _ = thread.join();
+            }
+        }
         let at = self.filesystem.display();
         let budget = self.budget.as_millis();
         let told = match state {

@@ -132,12 +132,11 @@ fn attend(files: &Files, order: &Order) -> io::Result<thread::JoinHandle<()>> {
     })?;
     let mut output = Output::create(files.output())?;
     let ending = files.reserve_end()?;
-    let mut started = Started {
+    let started = Started {
         tag: command.tag.clone(),
         argv: command.argv.clone(),
         at: Timestamp::now(),
         shim: Owner::current()?,
-        child: None,
     };
     files.write_started(&started)?;
 
@@ -151,8 +150,9 @@ fn attend(files: &Files, order: &Order) -> io::Result<thread::JoinHandle<()>> {
     let pid = child.id();
     // From here on it runs: what fails now must not look as if it did not. Without its process written down a command
     // whose shim dies counts as lost, no worse.
-    started.child = Owner::of(pid).ok().flatten();
-    let _ = files.write_started(&started);
+    if let Ok(Some(owner)) = Owner::of(pid) {
+        let _ = files.write_child(&owner);
+    }
     let reader = thread::spawn(move || output.take_all(printed));
     let _ = thread::spawn(move || {
         // The process is not reaped: its ID stays its own until its group has been dealt with.

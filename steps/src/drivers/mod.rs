@@ -9,7 +9,10 @@ pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+mod system;
+pub mod shim;
 pub mod users;
+pub mod window;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ pub mod command;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+pub mod virtual_library;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

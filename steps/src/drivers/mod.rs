@@ -9,9 +9,10 @@ pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
-mod system;
 pub mod shim;
+mod system;
 pub mod users;
+pub mod virtual_library;
 pub mod window;
 
 /// The drivers that an engine has.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind, Volume};
 
 pub mod command;
+pub mod directory;
 pub mod identity;
 pub mod media;
 pub mod pairs;

@@ -60,7 +60,11 @@ pub(crate) fn apply(records: &mut Vec<Record>, change: &CatalogChange, now: Time
 }
 
 /// Adds to a batch what changes between two states of the catalog.
-pub(crate) fn put_difference(batch: &mut Batch, before: &[Record], after: &[Record]) -> Result<(), StoreError> {
+pub(crate) fn put_difference(
+    batch: &mut Batch,
+    before: &[Record],
+    after: &[Record],
+) -> Result<(), StoreError> {
     for gone in before.iter().filter(|record| !after.iter().any(|other| other.id == record.id)) {
         batch.delete(Table::Catalog, &gone.id.to_string());
     }

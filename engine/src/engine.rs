@@ -18,7 +18,12 @@ use resplit_steps::{
 use tokio::sync::watch;
 
 use crate::{
-    catalog, leases::Leases, logs::Logs, peers::PeerEngines, protocol::EngineInfo, run::drive::Control,
+    catalog,
+    leases::Leases,
+    logs::Logs,
+    peers::PeerEngines,
+    protocol::EngineInfo,
+    run::drive::Control,
     serve_step::Serving,
     store::{Found, Opened, Store},
 };
@@ -39,6 +44,8 @@ pub struct Parts {
     pub peers: PeerEngines,
     /// The program's version and build.
     pub build: String,
+    /// This process.
+    pub owner: Owner,
 }
 
 /// The engine of one host.
@@ -75,7 +82,7 @@ impl Engine {
             directories: Directories::of(&parts.state),
             leases: Leases::new(&store)?,
             logs: Logs::new(&parts.state.join("logs")),
-            owner: Owner::current(),
+            owner: parts.owner,
             serving: Serving::default(),
             next_backup,
             reserving: Mutex::default(),
@@ -145,7 +152,10 @@ fn notice(opened: &Opened) -> Option<String> {
         told.push(format!("the view was rebuilt from the log: {why}"));
     }
     if opened.torn_bytes > 0 {
-        told.push(format!("{} bytes of a commit that was never acknowledged were cut off", opened.torn_bytes));
+        told.push(format!(
+            "{} bytes of a commit that was never acknowledged were cut off",
+            opened.torn_bytes
+        ));
     }
     if !opened.damaged_checkpoints.is_empty() {
         told.push(format!("damaged checkpoints: {}", opened.damaged_checkpoints.join(", ")));

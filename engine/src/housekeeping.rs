@@ -79,10 +79,13 @@ impl Engine {
     }
 
     fn try_export(&self, library: &LibraryId) -> Result<(), Failure> {
-        let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else { return Ok(()) };
+        let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
+            return Ok(());
+        };
         let records = catalog::all(&self.store)?;
         let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
-        let bytes = serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
+        let bytes =
+            serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
         let path = directory.join(format!("catalog-{}.json", self.host));
         replace(&directory, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
     }

@@ -53,7 +53,8 @@ impl Leases {
         let stands = |lease: &Lease| lease.run != request.run && (lease.owner.is_alive() || is_open(lease));
         let mut held = Vec::new();
         for (resource, at_once) in &request.resources {
-            let holders: Vec<_> = given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
+            let holders: Vec<_> =
+                given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
             if holders.len() >= usize::try_from(*at_once).unwrap_or(usize::MAX) {
                 held.extend(holders);
             }
@@ -65,8 +66,10 @@ impl Leases {
         let mut batch = Batch::default();
         batch.put(Table::Ids, NEXT_TOKEN, &(token + 1))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
-        let (gone, mut kept): (Vec<_>, Vec<_>) =
-            given.iter().cloned().partition(|lease| lease.run == request.run || (asked(lease) && !stands(lease)));
+        let (gone, mut kept): (Vec<_>, Vec<_>) = given
+            .iter()
+            .cloned()
+            .partition(|lease| lease.run == request.run || (asked(lease) && !stands(lease)));
         for lease in &gone {
             batch.delete(Table::Leases, &key(lease));
         }

@@ -16,9 +16,9 @@ use crate::{
     failures::{conflict, defect, internal, not_found},
     housekeeping, place, preview,
     protocol::{
-        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Refusal,
-        RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail, StepMessage, StepRequest,
-        StepStatus, Submit, What, World, WorldRequest,
+        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
+        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
+        StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
     run::{
@@ -101,7 +101,8 @@ impl Service for Offer {
         let engine = &self.0;
         if submit.plan.coordinator != engine.host {
             let text = format!("this plan is coordinated by host '{}'", submit.plan.coordinator);
-            let failure = Failure::refused(text).with_help(format!("ask the engine of '{}'", submit.plan.coordinator));
+            let failure =
+                Failure::refused(text).with_help(format!("ask the engine of '{}'", submit.plan.coordinator));
             return Err(Refusal { kind: RefusalKind::BadRequest, failure });
         }
         if engine.store.is_low_on_space() {
@@ -178,9 +179,14 @@ impl Service for Offer {
         let status = &state.row.status;
         match status {
             _ if self.0.active().contains_key(&run) => {
-                return Err(conflict(format!("run {run} is at work"), format!("resplit logs {run} --follow")));
+                return Err(conflict(
+                    format!("run {run} is at work"),
+                    format!("resplit logs {run} --follow"),
+                ));
             }
-            RunStatus::Done => return Err(conflict(format!("run {run} is done"), format!("resplit show {run}"))),
+            RunStatus::Done => {
+                return Err(conflict(format!("run {run} is done"), format!("resplit show {run}")));
+            }
             RunStatus::Refused { .. } => {
                 let help = format!("resplit run {}", state.row.operation);
                 return Err(conflict(format!("run {run} was refused before anything was touched"), help));
@@ -190,7 +196,10 @@ impl Service for Offer {
                 let help = format!("resplit answer {run} {step} done|redo|abort");
                 return Err(conflict(format!("run {run} waits for an answer"), help));
             }
-            RunStatus::Failed { .. } | RunStatus::Cancelled | RunStatus::Waiting { .. } | RunStatus::Running => {}
+            RunStatus::Failed { .. }
+            | RunStatus::Cancelled
+            | RunStatus::Waiting { .. }
+            | RunStatus::Running => {}
         }
         let mut nodes = recover::lost_windows(&mut state);
         nodes.extend(recover::resume(&mut state));
@@ -208,7 +217,10 @@ impl Service for Offer {
         }
         let mut state = self.state(&run)?;
         let RunStatus::Parked { questions } = state.row.status.clone() else {
-            return Err(conflict(format!("run {run} is {}", state.row.status.word()), format!("resplit show {run}")));
+            return Err(conflict(
+                format!("run {run} is {}", state.row.status.word()),
+                format!("resplit show {run}"),
+            ));
         };
         let mut nodes = Vec::new();
         for step in questions.keys() {
@@ -221,7 +233,10 @@ impl Service for Offer {
     async fn answer(&self, run: RunId, answer: AnswerRequest) -> Reply<()> {
         let mut state = self.state(&run)?;
         if self.0.active().contains_key(&run) {
-            return Err(conflict(format!("run {run} is at work; answer when it has parked"), format!("resplit show {run}")));
+            return Err(conflict(
+                format!("run {run} is at work; answer when it has parked"),
+                format!("resplit show {run}"),
+            ));
         }
         let settled = settle(&mut state, &answer.step, answer.answer, self.0.clock.now());
         let Some(node) = settled else {
@@ -246,7 +261,8 @@ impl Service for Offer {
         let engine = &self.0;
         let mut transaction = Transaction::new(engine)?;
         let found = transaction.catalog.iter().find(|record| record.id == id).cloned();
-        let record = found.ok_or_else(|| not_found(format!("the catalog of {} has no backup {id}", engine.host)))?;
+        let record =
+            found.ok_or_else(|| not_found(format!("the catalog of {} has no backup {id}", engine.host)))?;
         let change = match verb {
             RecordVerb::Lock if record.lock.is_none() => {
                 CatalogChange::Lock { id, lock: Lock { run: None, since: engine.clock.now() } }
@@ -254,7 +270,8 @@ impl Service for Offer {
             RecordVerb::Lock => return Ok(record),
             RecordVerb::Unlock => {
                 let holder = record.lock.as_ref().and_then(|lock| lock.run.clone());
-                let holds = holder.filter(|run| engine.leases.all().iter().any(|l| l.run == *run && l.owner.is_alive()));
+                let holds = holder
+                    .filter(|run| engine.leases.all().iter().any(|l| l.run == *run && l.owner.is_alive()));
                 if let Some(run) = holds {
                     let text = format!("backup {id} is mounted by run {run}, which is at work");
                     return Err(conflict(text, format!("resplit cancel {run}")));
@@ -265,7 +282,10 @@ impl Service for Offer {
                 CatalogChange::SetTape { id, tape: TapeState::Waived }
             }
             RecordVerb::Waive => {
-                return Err(conflict(format!("backup {id} does not wait for a tape"), "resplit catalog list"));
+                return Err(conflict(
+                    format!("backup {id} does not wait for a tape"),
+                    "resplit catalog list",
+                ));
             }
         };
         transaction.change(engine, std::slice::from_ref(&change));
@@ -309,7 +329,8 @@ impl Service for Offer {
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
         let staging = self.0.directories.staging.clone();
-        let placed = tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
+        let placed =
+            tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
         placed.unwrap_or_else(|error| Err(internally(defect(&error))))
     }
 
@@ -342,9 +363,10 @@ fn settle(
         // What could not be asked is asked again about the same try; what is known not to have happened is a new one.
         Answer::Redo if row.intent.is_some() => StepStatus::Started { attempt, at },
         Answer::Redo => StepStatus::Waiting,
-        Answer::Abort => {
-            StepStatus::Failed { at: now, failure: Failure::permanent("an operator gave it up").with_help("resplit runs") }
-        }
+        Answer::Abort => StepStatus::Failed {
+            at: now,
+            failure: Failure::permanent("an operator gave it up").with_help("resplit runs"),
+        },
     };
     let intent = row.intent.filter(|_| matches!(status, StepStatus::Started { .. }));
     *state.row_mut(node) = StepRow { status, intent, ..state.row_of(node).clone() };

@@ -54,7 +54,8 @@ impl PeerEngines {
     /// The engine of a host, started if none listens.
     pub async fn client(&self, site: &Site, host: &HostId) -> Result<Client, Failure> {
         let found = site.hosts.get(host);
-        let found = found.ok_or_else(|| Failure::permanent(format!("the plan's site has no host '{host}'")))?;
+        let found =
+            found.ok_or_else(|| Failure::permanent(format!("the plan's site has no host '{host}'")))?;
         ensure(&self.start(host, &found.state)).await.map_err(|error| {
             Failure::temporary(format!("cannot reach the engine of host '{host}': {error}"))
                 .with_help(format!("resplit --host {host} status"))

@@ -15,7 +15,7 @@ use crate::{
     failures,
     protocol::{PlanPreview, PreviewRow, RunStatus, Submit, World},
     rows::RunRow,
-    run::{load, perform, state::RunState},
+    run::{perform, state::RunState},
     store::Table,
     work::Task,
     world,
@@ -41,7 +41,8 @@ pub(crate) async fn preview(engine: &Arc<Engine>, submit: Submit) -> Result<Plan
 fn waits(plan: &Plan, worlds: &BTreeMap<HostId, World>) -> Vec<String> {
     let mut waits = Vec::new();
     for (host, resource) in plan.resources() {
-        let held = worlds.get(&host).into_iter().flat_map(|world| &world.leases).filter(|l| l.resource == resource);
+        let held =
+            worlds.get(&host).into_iter().flat_map(|world| &world.leases).filter(|l| l.resource == resource);
         waits.extend(held.map(|lease| format!("{}, held by run {}", perform::name(&resource), lease.run)));
     }
     waits

@@ -10,7 +10,10 @@ use std::{
 use resplit_operations::ids::HostId;
 use resplit_steps::{
     context::SystemClock,
-    drivers::{Drivers, directory::DirectoryPairs, shim::Shims, virtual_library::VirtualLibrary, window::Windows},
+    drivers::{
+        Drivers, directory::DirectoryPairs, identity::Owner, shim::Shims, virtual_library::VirtualLibrary,
+        window::Windows,
+    },
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -64,12 +67,14 @@ pub fn drivers(program: &Path) -> Drivers {
     Drivers {
         directory: Arc::new(DirectoryPairs::new(Arc::new(SystemClock))),
         virtual_library: Arc::new(VirtualLibrary::new()),
-        commands: Arc::new(Shims::new(program.to_owned(), vec!["shim".into()])),
+        commands: Arc::new(Shims::new(program.to_owned(), Vec::new())),
     }
 }
 
 async fn run(arguments: &EngineArguments) -> ExitCode {
-    let opened = prepare_directory(&arguments.state).map_err(|failure| failure.to_string()).and_then(|()| open(arguments));
+    let opened = prepare_directory(&arguments.state)
+        .map_err(|failure| failure.to_string())
+        .and_then(|()| open(arguments));
     let engine = match opened {
         Ok(Some(engine)) => engine,
         Ok(None) => return ExitCode::SUCCESS,
@@ -114,15 +119,17 @@ async fn run(arguments: &EngineArguments) -> ExitCode {
 }
 
 fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
-    let program = std::env::current_exe().map_err(|error| format!("cannot tell which program this is: {error}"))?;
+    let program =
+        std::env::current_exe().map_err(|error| format!("cannot tell which program this is: {error}"))?;
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),
         drivers: drivers(&program),
-        windows: Arc::new(Windows::new(program.clone(), vec!["watchdog".into()])),
+        windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
         peers: PeerEngines { program, site: arguments.site.clone(), build: arguments.build.clone() },
         build: arguments.build.clone(),
+        owner: Owner::current().map_err(|error| format!("cannot tell which process this is: {error}"))?,
     };
     match Engine::open(parts) {
         Ok(engine) => Ok(Some(engine)),
@@ -136,7 +143,8 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
 
 /// Returns when the engine has had nothing to do for long enough, or was told to stop.
 async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
-    let (Ok(mut terminated), Ok(mut interrupted)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminated), Ok(mut interrupted)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };

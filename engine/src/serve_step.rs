@@ -62,7 +62,10 @@ fn key(request: &StepRequest) -> String {
 }
 
 /// Runs, attaches to, or answers a step; the receiver gets its progress, and how it ended.
-pub(crate) fn serve(engine: &Arc<Engine>, request: StepRequest) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
+pub(crate) fn serve(
+    engine: &Arc<Engine>,
+    request: StepRequest,
+) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
     let key = key(&request);
     let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
     if let Some(row) = row.as_ref().filter(|row| row.attempt > request.attempt || row.token > request.token) {
@@ -75,7 +78,12 @@ pub(crate) fn serve(engine: &Arc<Engine>, request: StepRequest) -> Result<mpsc::
     let mut map = engine.serving.map();
     let running = match map.get(&key) {
         Some(running) if running.attempt == request.attempt => Arc::clone(running),
-        Some(_) => return Err(failures::conflict(format!("step {key} still runs under an earlier try"), "resplit runs")),
+        Some(_) => {
+            return Err(failures::conflict(
+                format!("step {key} still runs under an earlier try"),
+                "resplit runs",
+            ));
+        }
         None => {
             let state = watch::Sender::new((None, None));
             let reports = state.clone();
@@ -154,7 +162,9 @@ async fn execute(
     };
     let (intent, adopted) = if let Some(intent) = interrupted {
         match task.clone().probe(engine, intent.clone()).await? {
-            Probe::Done { outcome, because } => (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) })),
+            Probe::Done { outcome, because } => {
+                (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) }))
+            }
             Probe::Unknown { question } => (intent, Some(StepEnd::Parked { question, unreachable: false })),
             Probe::NotDone { .. } | Probe::Running { .. } => (intent, None),
         }

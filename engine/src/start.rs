@@ -19,7 +19,9 @@ impl Engine {
         for duty in obligations::standing(&self.store, None)? {
             let Obligation::Thaw { filesystem } = &duty.obligation else { continue };
             match self.windows.thaw(filesystem) {
-                Ok(true) => tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display()),
+                Ok(true) => {
+                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display())
+                }
                 Ok(false) => {}
                 Err(failure) => tracing::error!(run = %duty.run, "cannot thaw: {failure}"),
             }

@@ -58,13 +58,23 @@ impl Transaction {
     }
 
     /// Adds what an outcome makes durable on the host where the step ran.
-    pub(crate) fn conclude(&mut self, engine: &Engine, run: &RunId, outcome: &Outcome) -> Result<(), StoreError> {
+    pub(crate) fn conclude(
+        &mut self,
+        engine: &Engine,
+        run: &RunId,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
         self.change(engine, &outcome.changes);
         self.discharge(engine, run, &outcome.discharged)
     }
 
     /// Removes obligations that are discharged.
-    pub(crate) fn discharge(&mut self, engine: &Engine, run: &RunId, done: &[Obligation]) -> Result<(), StoreError> {
+    pub(crate) fn discharge(
+        &mut self,
+        engine: &Engine,
+        run: &RunId,
+        done: &[Obligation],
+    ) -> Result<(), StoreError> {
         obligations::remove(&engine.store, &mut self.batch, run, done)
     }
 

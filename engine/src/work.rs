@@ -48,7 +48,8 @@ impl Task {
         peek: bool,
         with: impl FnOnce(&Context<'_>) -> T,
     ) -> T {
-        let reserve = || if peek { resplit_operations::ids::BackupId(engine.next_backup()) } else { engine.reserve() };
+        let reserve =
+            || if peek { resplit_operations::ids::BackupId(engine.next_backup()) } else { engine.reserve() };
         let peers = StepPeers { engines: &engine.peers, site: &self.site, handle: Handle::current() };
         with(&Context {
             operation: &self.operation,
@@ -75,7 +76,12 @@ impl Task {
     }
 
     /// What it would do, as seen by a host whose records these are.
-    pub(crate) fn preview(&self, engine: &Engine, host: &HostId, records: &[Record]) -> Result<Preview, Failure> {
+    pub(crate) fn preview(
+        &self,
+        engine: &Engine,
+        host: &HostId,
+        records: &[Record],
+    ) -> Result<Preview, Failure> {
         self.context(engine, host, records, true, |context| kinds::step(&self.step.action).preview(context))
     }
 
@@ -84,7 +90,9 @@ impl Task {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
             let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| kinds::step(action).prepare(context))
+            self.context(&engine, &engine.host, &records, false, |context| {
+                kinds::step(action).prepare(context)
+            })
         });
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
     }
@@ -95,7 +103,9 @@ impl Task {
         let call = spawn_blocking(move || {
             let records = catalog::all(&engine.store)?;
             let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| kinds::step(action).probe(context, &intent))
+            self.context(&engine, &engine.host, &records, false, |context| {
+                kinds::step(action).probe(context, &intent)
+            })
         });
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
     }
@@ -107,7 +117,9 @@ impl Task {
         let mut call = spawn_blocking(move || {
             let records = catalog::all(&engine.store)?;
             let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| kinds::step(action).run(context, &intent))
+            self.context(&engine, &engine.host, &records, false, |context| {
+                kinds::step(action).run(context, &intent)
+            })
         });
         let Some(limit) = limit else {
             return call.await.unwrap_or_else(|error| Err(failures::defect(&error)));

@@ -16,6 +16,9 @@ pub(super) fn choose(known: &Known<'_>) -> Result<Option<Barcode>, Failure> {
     match listed {
         Some(Ok(cartridges)) => choose_from(&tape.library, cartridges, &tape.pool, bound).map(Some),
         Some(Err(failure)) => Err(failure.clone()),
-        None => Err(Failure::permanent(format!("host '{host}' did not say what library '{}' holds", tape.library))),
+        None => Err(Failure::permanent(format!(
+            "host '{host}' did not say what library '{}' holds",
+            tape.library
+        ))),
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
     binding.order = newest + 1;
     if let Some(wanted) = known.options.generation {
         if wanted >= count {
-            let text = format!("there is no generation {wanted}: the pairs are numbered 0 to {}", count.saturating_sub(1));
+            let text = format!(
+                "there is no generation {wanted}: the pairs are numbered 0 to {}",
+                count.saturating_sub(1)
+            );
             return Err(Failure::refused(text).with_help("resplit pair list"));
         }
         let _ = usable(known, wanted)?;
@@ -33,7 +36,9 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
     let mut refusals = Vec::new();
     for generation in 0..count {
         match usable(known, generation) {
-            Ok(backed_up) => best = Some(best.map_or((backed_up, generation), |best| best.min((backed_up, generation)))),
+            Ok(backed_up) => {
+                best = Some(best.map_or((backed_up, generation), |best| best.min((backed_up, generation))))
+            }
             Err(failure) => refusals.push(failure),
         }
     }
@@ -53,7 +58,9 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
 pub(super) fn choose_for_tape(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
     let source = binding.source.as_ref().map(|source| &source.record.origin.images);
     let first = source.and_then(|images| images.first()).map(|image| image.generation);
-    if let Some(generation) = first.filter(|generation| known.options.generation.is_none() && usable(known, *generation).is_ok()) {
+    if let Some(generation) =
+        first.filter(|generation| known.options.generation.is_none() && usable(known, *generation).is_ok())
+    {
         return take(known, binding, generation, "the pair that it was backed up to");
     }
     let order = binding.order;
@@ -81,8 +88,10 @@ fn usable(known: &Known<'_>, generation: u32) -> Result<u64, Failure> {
         }
         let state = known.state(group)?;
         if state.status == PairStatus::Rcpy {
-            return Err(Failure::refused(format!("{group} is RCPY: a restore from it has begun and not ended"))
-                .with_help("resplit runs --open"));
+            return Err(Failure::refused(format!(
+                "{group} is RCPY: a restore from it has begun and not ended"
+            ))
+            .with_help("resplit runs --open"));
         }
         latest = latest.max(state.backed_up);
     }

@@ -20,8 +20,6 @@ use crate::{
 mod cartridge;
 mod generation;
 mod source;
-#[cfg(test)]
-mod tests;
 
 /// Everything that is decided from.
 pub(crate) struct Known<'a> {
@@ -44,7 +42,12 @@ pub(crate) async fn bind(
     let worlds = world::gather(engine, plan).await?;
     let tape_bound = world::tape_bound(engine, plan).await?;
     // A pair may remember a higher token than a store that was lost: the lease of this run must be above it.
-    let seen = worlds.values().flat_map(|w| &w.pairs).filter_map(|view| view.state.as_ref().ok()).map(|s| s.token).max();
+    let seen = worlds
+        .values()
+        .flat_map(|w| &w.pairs)
+        .filter_map(|view| view.state.as_ref().ok())
+        .map(|s| s.token)
+        .max();
     if let Some(seen) = seen {
         engine.leases.outrun(&engine.store, seen)?;
     }
@@ -91,7 +94,9 @@ impl Known<'_> {
     fn kept(&self, group: &CopyGroup) -> Option<Failure> {
         for (host, record) in self.records().filter(|(_, record)| record.is_on(group)) {
             let id = record.id;
-            if let Some(lock) = record.lock.as_ref().filter(|lock| lock.run.is_none() || lock.run.as_ref() != self.run) {
+            if let Some(lock) =
+                record.lock.as_ref().filter(|lock| lock.run.is_none() || lock.run.as_ref() != self.run)
+            {
                 let by = lock.run.as_ref().map_or("an operator".to_owned(), |run| format!("run {run}"));
                 return Some(
                     Failure::refused(format!("{group} is locked with backup {id} of {host} by {by}"))
@@ -104,7 +109,9 @@ impl Known<'_> {
                     "resplit resume {}; or give it up: resplit catalog waive {host}:{id}",
                     record.origin.run
                 );
-                let text = format!("{group} holds backup {id} of {host}, which is wanted on tape and is not there yet");
+                let text = format!(
+                    "{group} holds backup {id} of {host}, which is wanted on tape and is not there yet"
+                );
                 return Some(Failure::refused(text).with_help(help));
             }
         }
@@ -117,7 +124,8 @@ impl Known<'_> {
         let pairs = self.plan.pairs(volume);
         let index = usize::try_from(generation).unwrap_or(usize::MAX);
         let pair = pairs.get(index).cloned().ok_or_else(missing)?;
-        let declared = self.plan.site.volumes.get(volume).and_then(|v| v.pairs.get(index)).ok_or_else(missing)?;
+        let declared =
+            self.plan.site.volumes.get(volume).and_then(|v| v.pairs.get(index)).ok_or_else(missing)?;
         Ok(BoundPair {
             status: self.state(&pair.copy_group)?.status,
             secondary_host: declared.secondary.host.clone(),

@@ -57,13 +57,17 @@ fn is_on(record: &Record, tape: bool) -> bool {
 fn choose(known: &Known<'_>, tape: bool) -> Result<SourceRecord, Failure> {
     let operation = &known.plan.operation;
     let medium = if tape { "on tape" } else { "on disk" };
-    let right = |record: &Record| record.is_current() && is_on(record, tape) && record.origin.operation == *operation;
+    let right =
+        |record: &Record| record.is_current() && is_on(record, tape) && record.origin.operation == *operation;
     let found = |host: &HostId, record: &Record| SourceRecord { host: host.clone(), record: record.clone() };
     let Some(selector) = &known.options.backup else {
         let newest = known.records().filter(|(_, record)| right(record)).max_by_key(|(host, record)| {
             (record.origin.started, **host == known.plan.coordinator, record.id)
         });
-        let none = || Failure::refused(format!("there is no backup of {operation} {medium}")).with_help("resplit catalog list");
+        let none = || {
+            Failure::refused(format!("there is no backup of {operation} {medium}"))
+                .with_help("resplit catalog list")
+        };
         return newest.map(|(host, record)| found(host, record)).ok_or_else(none);
     };
     let named = |host: &HostId| selector.host.as_ref().is_none_or(|wanted| wanted == host);
@@ -72,7 +76,8 @@ fn choose(known: &Known<'_>, tape: bool) -> Result<SourceRecord, Failure> {
     // Without a host, the coordinator's own catalog is meant, if it has the ID.
     asked.sort_by_key(|(host, _)| **host != known.plan.coordinator);
     let Some((host, record)) = asked.first() else {
-        return Err(Failure::refused(format!("no catalog has a backup {}", selector.id)).with_help("resplit catalog list"));
+        return Err(Failure::refused(format!("no catalog has a backup {}", selector.id))
+            .with_help("resplit catalog list"));
     };
     if record.origin.operation != *operation {
         let text = format!("backup {} of {host} is of operation '{}'", selector.id, record.origin.operation);

@@ -45,7 +45,10 @@ pub(crate) fn is_bad(state: &RunState, node: NodeIndex) -> bool {
         StepStatus::Skipped { .. } => {
             let step = state.step(node);
             let idle = step.on == On::Failure || state.owner(node).is_some();
-            !idle || state.needs(node).any(|need| matches!(state.row_of(need).status, StepStatus::Failed { .. }))
+            !idle
+                || state
+                    .needs(node)
+                    .any(|need| matches!(state.row_of(need).status, StepStatus::Failed { .. }))
         }
         _ => false,
     }

@@ -116,15 +116,18 @@ impl Driver {
 
     /// Steps with an intent and without an outcome: they are probed before anything runs again.
     fn interrupted(&self) -> Vec<NodeIndex> {
-        let started = |node: &NodeIndex| matches!(self.state.row_of(*node).status, StepStatus::Started { .. });
+        let started =
+            |node: &NodeIndex| matches!(self.state.row_of(*node).status, StepStatus::Started { .. });
         self.state.order().iter().copied().filter(started).collect()
     }
 
     /// Between quiesce and the record of the backup nothing is stopped: what is held is released sooner that way.
     fn may_stop(&self) -> bool {
         !self.state.order().iter().any(|node| {
-            let inside =
-                matches!(self.state.step(*node).action, Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_));
+            let inside = matches!(
+                self.state.step(*node).action,
+                Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
+            );
             inside && matches!(self.state.row_of(*node).status, StepStatus::Started { .. })
         })
     }
@@ -153,7 +156,11 @@ impl Driver {
         self.advance(Vec::new(), free).await
     }
 
-    async fn advance(&mut self, messages: Vec<Message>, mut free: VecDeque<NodeIndex>) -> Result<(), Failure> {
+    async fn advance(
+        &mut self,
+        messages: Vec<Message>,
+        mut free: VecDeque<NodeIndex>,
+    ) -> Result<(), Failure> {
         let engine = Arc::clone(&self.engine);
         let mut transaction = Transaction::new(&engine)?;
         let mut events = Vec::new();
@@ -177,10 +184,14 @@ impl Driver {
         }
         while let Some(node) = free.pop_front() {
             if let Decision::Skip(because) = decide(&self.state, node, self.control.is_cancelled()) {
-                self.set(&mut transaction, node, StepRow {
-                    status: StepStatus::Skipped { because: because.clone() },
-                    ..self.state.row_of(node).clone()
-                })?;
+                self.set(
+                    &mut transaction,
+                    node,
+                    StepRow {
+                        status: StepStatus::Skipped { because: because.clone() },
+                        ..self.state.row_of(node).clone()
+                    },
+                )?;
                 events.push((node, What::Skipped { because }));
                 free.extend(self.state.note_end(node));
                 continue;
@@ -235,13 +246,21 @@ impl Driver {
         };
         transaction.intend(&self.engine, self.state.run(), &step.id, &intent)?;
         let status = StepStatus::Started { attempt, at: self.engine.clock.now() };
-        self.set(transaction, node, StepRow { status, attempts: attempt, intent: Some(intent.clone()), facts: None })?;
+        self.set(
+            transaction,
+            node,
+            StepRow { status, attempts: attempt, intent: Some(intent.clone()), facts: None },
+        )?;
         Ok(Ok((attempt, intent)))
     }
 
     /// What the coordinator's own catalog loses by a step of another host: a restore from tape overwrites a secondary
     /// there, and this host's records of it are stale before it begins.
-    fn marks(&self, transaction: &Transaction, action: &Action) -> Vec<resplit_operations::record::CatalogChange> {
+    fn marks(
+        &self,
+        transaction: &Transaction,
+        action: &Action,
+    ) -> Vec<resplit_operations::record::CatalogChange> {
         let Action::TapeRestore(restore) = action else { return Vec::new() };
         if restore.to.is_some() {
             return Vec::new();
@@ -249,8 +268,11 @@ impl Driver {
         let reason = format!("restore from tape by run {}", self.state.run());
         let groups: Vec<_> = self.binding.pairs.values().map(|bound| &bound.pair.copy_group).collect();
         let hit = transaction.catalog.iter().filter(|record| groups.iter().any(|group| record.is_on(group)));
-        hit.map(|record| resplit_operations::record::CatalogChange::MarkStale { id: record.id, reason: reason.clone() })
-            .collect()
+        hit.map(|record| resplit_operations::record::CatalogChange::MarkStale {
+            id: record.id,
+            reason: reason.clone(),
+        })
+        .collect()
     }
 
     /// Adds how a step ended to the commit.
@@ -273,9 +295,14 @@ impl Driver {
                     transaction.batch.put(Table::History, &key, &took_ms)?;
                 }
                 let summary = outcome.summary;
-                let status = StepStatus::Done { began, at: now, summary: summary.clone(), adopted: adopted.clone() };
+                let status =
+                    StepStatus::Done { began, at: now, summary: summary.clone(), adopted: adopted.clone() };
                 self.state.facts.add(outcome.facts.clone());
-                self.set(transaction, node, StepRow { status, intent: None, facts: Some(outcome.facts), ..row })?;
+                self.set(
+                    transaction,
+                    node,
+                    StepRow { status, intent: None, facts: Some(outcome.facts), ..row },
+                )?;
                 events.push((node, What::Done { summary, took_ms, adopted }));
                 Ok(Concluded::Over)
             }
@@ -296,7 +323,8 @@ impl Driver {
                 Ok(Concluded::Over)
             }
             StepEnd::Parked { question, unreachable } => {
-                let status = StepStatus::Parked { attempt: row.attempts, at: now, question: question.clone() };
+                let status =
+                    StepStatus::Parked { attempt: row.attempts, at: now, question: question.clone() };
                 let intent = row.intent.clone().filter(|_| unreachable);
                 self.set(transaction, node, StepRow { status, intent, ..row })?;
                 events.push((node, What::Parked { question }));
@@ -322,7 +350,12 @@ impl Driver {
         Ok(())
     }
 
-    fn set(&mut self, transaction: &mut Transaction, node: NodeIndex, row: StepRow) -> Result<(), StoreError> {
+    fn set(
+        &mut self,
+        transaction: &mut Transaction,
+        node: NodeIndex,
+        row: StepRow,
+    ) -> Result<(), StoreError> {
         let key = step_key(self.state.run(), self.state.place(node));
         transaction.batch.put(Table::Steps, &key, &row)?;
         *self.state.row_mut(node) = row;

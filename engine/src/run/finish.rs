@@ -12,7 +12,6 @@ use resplit_steps::failure::{Failure, FailureClass};
 use super::{load, state::RunState};
 use crate::{
     engine::Engine,
-    obligations,
     protocol::{Event, RunStatus, StepStatus, What},
     store::Batch,
 };
@@ -79,7 +78,13 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
     }
     let summary = Box::new(state.row.summary());
     let what = What::Ended { summary };
-    engine.logs.tell(Event { time: engine.clock.now(), run: state.run().clone(), step: None, host: None, what });
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: state.run().clone(),
+        step: None,
+        host: None,
+        what,
+    });
 }
 
 fn export_catalogs(engine: &Engine, resources: &[Resource]) {
@@ -92,7 +97,13 @@ fn export_catalogs(engine: &Engine, resources: &[Resource]) {
 
 fn note(engine: &Engine, state: &RunState, text: String) {
     let what = What::Note { text };
-    engine.logs.tell(Event { time: engine.clock.now(), run: state.run().clone(), step: None, host: None, what });
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: state.run().clone(),
+        step: None,
+        host: None,
+        what,
+    });
 }
 
 /// The hosts other than the coordinator that a run has touched.
@@ -150,7 +161,11 @@ pub(crate) fn on_tape(catalog: &[Record], tape: &Record) -> Vec<CatalogChange> {
             && record.origin.original_id == tape.origin.original_id
     };
     let done = TapeState::Done { barcode: place.barcode.clone() };
-    catalog.iter().filter(same).map(|record| CatalogChange::SetTape { id: record.id, tape: done.clone() }).collect()
+    catalog
+        .iter()
+        .filter(same)
+        .map(|record| CatalogChange::SetTape { id: record.id, tape: done.clone() })
+        .collect()
 }
 
 /// What came of a run, in plain words, a line each.
@@ -199,7 +214,11 @@ fn backup(state: &RunState) -> Vec<String> {
     )];
     for image in &origin.images {
         let host = state.plan.site.volumes.get(&image.volume).and_then(|volume| {
-            volume.pairs.iter().find(|pair| pair.copy_group == image.copy_group).map(|pair| &pair.secondary.host)
+            volume
+                .pairs
+                .iter()
+                .find(|pair| pair.copy_group == image.copy_group)
+                .map(|pair| &pair.secondary.host)
         });
         let at = host.map(|host| format!(" at {host}")).unwrap_or_default();
         lines.push(format!("  on disk: {}{at}, generation {}", image.copy_group, image.generation));
@@ -209,7 +228,8 @@ fn backup(state: &RunState) -> Vec<String> {
         }
     }
     if let Some(Record { medium: Medium::Tape(place), id, .. }) = &facts.on_tape {
-        let until = place.expires.map_or_else(|| "for ever".to_owned(), |at| at.strftime("until %F").to_string());
+        let until =
+            place.expires.map_or_else(|| "for ever".to_owned(), |at| at.strftime("until %F").to_string());
         lines.push(format!(
             "  on tape: {} dataset {}, {}, as backup {id}, kept {until}",
             place.barcode,

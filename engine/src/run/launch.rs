@@ -133,7 +133,8 @@ pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> Ste
         }
         tokio::time::sleep(pause).await;
     }
-    let question = format!("host '{host}' cannot be reached ({trouble}): is it back? answer redo to ask again");
+    let question =
+        format!("host '{host}' cannot be reached ({trouble}): is it back? answer redo to ask again");
     StepEnd::Parked { question, unreachable: true }
 }
 
@@ -144,14 +145,22 @@ enum Trouble {
     Line(String, bool),
 }
 
-async fn ask(engine: &Arc<Engine>, task: &Task, host: &HostId, request: &StepRequest) -> Result<StepEnd, Trouble> {
+async fn ask(
+    engine: &Arc<Engine>,
+    task: &Task,
+    host: &HostId,
+    request: &StepRequest,
+) -> Result<StepEnd, Trouble> {
     let of = |error: ClientError, heard: bool| match error {
         ClientError::Refused(refusal) => Trouble::Refused(refusal.failure),
         ClientError::NotRunning(_) | ClientError::Broken(_) => Trouble::Line(error.to_string(), heard),
         other => Trouble::Refused(failures::of_client(other)),
     };
-    let client =
-        engine.peers.client(&task.site, host).await.map_err(|failure| Trouble::Line(failure.message, false))?;
+    let client = engine
+        .peers
+        .client(&task.site, host)
+        .await
+        .map_err(|failure| Trouble::Line(failure.message, false))?;
     let mut messages = client.step(request).await.map_err(|error| of(error, false))?;
     let mut heard = false;
     while let Some(message) = messages.next().await {

@@ -66,7 +66,9 @@ pub(crate) fn state(store: &Store, row: RunRow) -> Result<RunState, Failure> {
     let rows: Vec<StepRow> =
         store.scan(Table::Steps, &format!("{run}/"))?.into_iter().map(|(_, row)| row).collect();
     if rows.len() != plan.graph().node_count() || plan.hash() != row.plan {
-        return Err(Failure::permanent(format!("the steps of run {run}, as stored, are not those of its plan")));
+        return Err(Failure::permanent(format!(
+            "the steps of run {run}, as stored, are not those of its plan"
+        )));
     }
     Ok(RunState::new(row, plan, rows))
 }

@@ -4,7 +4,7 @@ pub(crate) mod decide;
 pub(crate) mod drive;
 pub(crate) mod finish;
 pub(crate) mod launch;
-pub(crate) mod perform;
 pub(crate) mod load;
+pub(crate) mod perform;
 pub(crate) mod recover;
 pub(crate) mod state;

@@ -88,12 +88,22 @@ async fn ready(engine: &Arc<Engine>, state: &mut RunState, control: &Control) ->
 }
 
 fn tell(engine: &Engine, state: &RunState, what: What) {
-    engine.logs.tell(Event { time: engine.clock.now(), run: state.run().clone(), step: None, host: None, what });
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: state.run().clone(),
+        step: None,
+        host: None,
+        what,
+    });
 }
 
 /// Takes all leases of a run, in the one sorted order; waits while somebody else holds one, holding none meanwhile.
 /// `None` if the run was cancelled while it waited. The token is that of this host.
-async fn take_leases(engine: &Arc<Engine>, state: &mut RunState, control: &Control) -> Result<Option<u64>, Failure> {
+async fn take_leases(
+    engine: &Arc<Engine>,
+    state: &mut RunState,
+    control: &Control,
+) -> Result<Option<u64>, Failure> {
     loop {
         match try_leases(engine, &state.plan, state.run()).await? {
             Tried::Granted(token) => return Ok(Some(token)),
@@ -150,7 +160,8 @@ pub(crate) async fn try_leases(
             owner: engine.owner.clone(),
             resources,
         };
-        let client = if host == engine.host { None } else { Some(engine.peers.client(&plan.site, &host).await?) };
+        let client =
+            if host == engine.host { None } else { Some(engine.peers.client(&plan.site, &host).await?) };
         let reply = match &client {
             None => engine.give_lease(&request)?,
             Some(client) => client.lease(&request).await.map_err(failures::of_client)?,
@@ -169,7 +180,8 @@ pub(crate) async fn try_leases(
                         Some(client) => client.release(run).await.map_err(failures::of_client)?,
                     }
                 }
-                let names: Vec<_> = by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
+                let names: Vec<_> =
+                    by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
                 return Ok(Tried::Held { waiting_for: names.join(", "), client, releases });
             }
         }

@@ -40,9 +40,11 @@ pub(crate) fn lost_windows(state: &mut RunState) -> Vec<NodeIndex> {
 /// Readies a run that is over to be resumed: what failed, was skipped or was stopped waits again, and so does what had
 /// been undone since (a mount whose unmount has run). Gives what was set back.
 pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
-    let unfinished = |row: &StepRow| matches!(row.status, StepStatus::Failed { .. } | StepStatus::Skipped { .. });
+    let unfinished =
+        |row: &StepRow| matches!(row.status, StepStatus::Failed { .. } | StepStatus::Skipped { .. });
     let order = state.order().to_vec();
-    let mut again: BTreeSet<NodeIndex> = order.iter().copied().filter(|node| unfinished(state.row_of(*node))).collect();
+    let mut again: BTreeSet<NodeIndex> =
+        order.iter().copied().filter(|node| unfinished(state.row_of(*node))).collect();
     for last in order {
         let Some(owner) = state.owner(last) else { continue };
         let inside = state.between(&[owner], last);

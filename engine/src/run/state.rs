@@ -35,7 +35,7 @@ pub(crate) struct RunState {
 impl RunState {
     /// A run with these rows, in the plan's topological order.
     pub(crate) fn new(row: RunRow, plan: Plan, steps: Vec<StepRow>) -> Self {
-        let order = plan.topological().unwrap_or_default();
+        let order = plan.topological();
         let count = order.len();
         let mut place = vec![0; count];
         for (index, node) in order.iter().enumerate() {
@@ -50,8 +50,17 @@ impl RunState {
                 owner[target.index()] = Some(*node);
             }
         }
-        let mut state =
-            Self { row, plan, facts: Facts::default(), steps, place, order, owner, missing: vec![0; count], finally };
+        let mut state = Self {
+            row,
+            plan,
+            facts: Facts::default(),
+            steps,
+            place,
+            order,
+            owner,
+            missing: vec![0; count],
+            finally,
+        };
         state.recount();
         state
     }
@@ -164,7 +173,11 @@ impl RunState {
 
     /// The resyncs of the plan.
     pub(crate) fn resyncs(&self) -> Vec<NodeIndex> {
-        self.order.iter().copied().filter(|node| matches!(self.step(*node).action, Action::Resync(_))).collect()
+        self.order
+            .iter()
+            .copied()
+            .filter(|node| matches!(self.step(*node).action, Action::Resync(_)))
+            .collect()
     }
 }
 

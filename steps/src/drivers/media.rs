@@ -151,8 +151,11 @@ pub fn choose_from(
     bound: u64,
 ) -> Result<Barcode, Failure> {
     let room = |cartridge: &Cartridge| cartridge.capacity.saturating_sub(cartridge.used);
-    let ours = cartridges.iter().filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.as_ref() == Some(pool));
-    let blank = cartridges.iter().filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.is_none());
+    let ours = cartridges
+        .iter()
+        .filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.as_ref() == Some(pool));
+    let blank =
+        cartridges.iter().filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.is_none());
     let candidates: Vec<&Cartridge> = ours.chain(blank).collect();
     if let Some(chosen) = candidates.iter().find(|cartridge| room(cartridge) >= bound) {
         return Ok(chosen.barcode.clone());

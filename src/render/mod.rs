@@ -1,0 +1,7 @@
+//! How things are shown.
+
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod units;

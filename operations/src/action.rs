@@ -187,10 +187,11 @@ pub struct TapeBackup {
 pub struct TapeRestore {
     /// The library that holds the dataset.
     pub library: LibraryId,
-    /// Only these files and directories, relative to the volume's root; all if empty.
+    /// Only these files and directories, relative to the volume's root; where the dataset has several volumes, each
+    /// begins with the volume's name. All if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
-    /// Another place to put them.
+    /// Another place to put them; where the dataset has several volumes, each goes to a directory of its name there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<PathBuf>,
 }

@@ -4,6 +4,8 @@
 
 pub mod action;
 pub mod bound;
+pub mod compile;
+pub mod expand;
 pub mod ids;
 pub mod operation;
 pub mod pair;

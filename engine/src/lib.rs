@@ -2,4 +2,6 @@
 //! that engines and command lines speak, and its client.
 
 pub mod protocol;
+pub mod server;
 pub mod service;
+pub mod socket;

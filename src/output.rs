@@ -159,3 +159,8 @@ pub(crate) fn ask(question: &str) -> bool {
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
+
+/// Whether standard error is a terminal.
+pub(crate) fn error_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}

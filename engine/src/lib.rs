@@ -1,6 +1,8 @@
 //! What is being done: the store, the journal, the executor, recovery, leases, obligations, the catalog; the protocol
 //! that engines and command lines speak, and its client.
 
+pub mod background;
+pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod service;

@@ -180,10 +180,9 @@ const fn may_ask(peer: u32, own: u32) -> bool {
 /// Out of descriptors or memory: it passes.
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    error
-        .raw_os_error()
-        .map(Errno::from_raw_os_error)
-        .is_some_and(|e| matches!(e, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::PROTO))
+    error.raw_os_error().map(Errno::from_raw_os_error).is_some_and(|e| {
+        matches!(e, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::PROTO)
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How things are shown.
 
+pub(crate) mod bars;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod table;

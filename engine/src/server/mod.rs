@@ -71,7 +71,10 @@ pub async fn serve<S: Service>(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("closed {} connections whose clients did not take what they asked for", connections.len());
+        tracing::warn!(
+            "closed {} connections whose clients did not take what they asked for",
+            connections.len()
+        );
         connections.shutdown().await;
     }
     result
@@ -92,4 +95,3 @@ async fn converse(stream: UnixStream, router: Router, stopping: Stopping) {
         tracing::debug!("a connection ended early: {error}");
     }
 }
-

@@ -29,7 +29,8 @@ impl Problem {
 
     /// The engine stops: nothing was done, and another one may be asked. The one use of status 503.
     pub(super) fn stopping() -> Self {
-        let failure = Failure::temporary("this engine is stopping").with_help("ask again: another one is started");
+        let failure =
+            Failure::temporary("this engine is stopping").with_help("ask again: another one is started");
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             refusal: Refusal { kind: RefusalKind::Conflict, failure },

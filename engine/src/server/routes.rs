@@ -48,7 +48,10 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
-            Problem::bad(StatusCode::METHOD_NOT_ALLOWED, format!("{} cannot be asked with {method}", uri.path()))
+            Problem::bad(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("{} cannot be asked with {method}", uri.path()),
+            )
         })
         .layer(DefaultBodyLimit::max(SMALL_BODY))
         .with_state(door)

@@ -7,3 +7,4 @@ pub mod protocol;
 pub mod server;
 pub mod service;
 pub mod socket;
+pub mod store;

@@ -1,8 +1,6 @@
 //! The explicit form of a plan, as the text of an operation file.
 
 mod yaml;
-#[cfg(test)]
-mod tests;
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -3,8 +3,6 @@
 
 pub(crate) mod names;
 mod order;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -11,8 +11,6 @@ mod hooks;
 mod places;
 mod restore;
 mod setting;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 

@@ -8,3 +8,7 @@ pub mod server;
 pub mod service;
 pub mod socket;
 pub mod store;
+//! What is being done: definitions on disk, store, journal, executor, recovery, leases, obligations, catalog, protocol,
+//! client.
+
+pub mod definitions;

@@ -23,6 +23,10 @@ impl Names {
             let help = format!("rename it to {}.yaml", shown(&stem));
             return Err((id, problem("named .yml, not read".to_owned()).warning().help(help)));
         }
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            let why = source.content.as_ref().err().cloned();
+            return Err((id, problem(why.unwrap_or_else(|| "not named .yaml".to_owned()))));
+        }
         if !is_name(&stem) {
             let message = format!("an operation cannot be named '{}'", shown(&stem));
             return Err((id, problem(message).help(format!("rename the file to {NAME_WANTED}"))));

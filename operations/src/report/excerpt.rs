@@ -9,7 +9,7 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 const WIDEST: usize = 160;
 
 /// A file's name and text, with an index of its lines, harmless to print.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SourceText {
     name: String,
     text: String,
@@ -35,12 +35,21 @@ fn harmless(c: char) -> char {
     }
 }
 
+fn name(file: &Path) -> String {
+    file.display().to_string().chars().filter(|c| !is_dangerous(*c)).collect()
+}
+
 impl SourceText {
     /// Indexes a text.
     pub fn new(file: &Path, text: &str) -> Self {
         let text: String = text.chars().map(harmless).collect();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: file.display().to_string().chars().filter(|c| !is_dangerous(*c)).collect(), text, lines }
+        Self { name: name(file), text, lines }
+    }
+
+    /// The same text under another name.
+    pub(super) fn named(&self, file: &Path) -> Self {
+        Self { name: name(file), ..self.clone() }
     }
 
     /// The index of the line that a byte is in.

@@ -175,6 +175,22 @@ impl Report {
         Self { problems, texts: texts.map(|(file, text)| (file.clone(), Arc::clone(text))).collect() }
     }
 
+    /// The same, with the files named relative to a directory, where they are in it.
+    #[must_use]
+    pub fn relative_to(mut self, directory: &Path) -> Self {
+        let relative = |file: &Path| file.strip_prefix(directory).unwrap_or(file).to_owned();
+        for problem in &mut self.problems {
+            problem.file = relative(&problem.file);
+        }
+        let texts = self.texts.iter().map(|(file, text)| {
+            let file = relative(file);
+            let text = text.named(&file);
+            (file, Arc::new(text))
+        });
+        self.texts = texts.collect();
+        self
+    }
+
     /// Line and column, from 1, the column in characters, at which a problem is; 1 and 1 for a file as a whole.
     pub fn position(&self, problem: &Problem) -> (usize, usize) {
         problem.span.as_ref().map_or((1, 1), |span| self.place(&problem.file, span))

@@ -28,7 +28,7 @@ pub(crate) struct Found {
 /// Walks a whole file.
 pub(crate) fn walk(rules: &'static Rules, root: View<'_>) -> Found {
     let mut walk = Walk { rules, found: Found::default() };
-    walk.value(rules.root, root, "the file");
+    walk.value(rules.root, root, "");
     walk.found
 }
 
@@ -65,21 +65,23 @@ impl Walk {
 
     fn enough(&mut self, rule: &Rule, view: View<'_>, have: usize, what: &str) {
         if have < rule.fewest && !view.tree().lacks_something_in(&view.span()) {
-            self.problem(Problem::at(view.span(), format!("{what} is empty")).label("expected at least one"));
+            self.problem(
+                Problem::at(view.span(), format!("{} is empty", named(what))).label("expected at least one"),
+            );
         }
     }
 
     fn text(&mut self, rule: &'static Rule, view: View<'_>, text: &str, what: &str) {
         let span = view.span();
         if text.contains('\0') {
-            return self.problem(Problem::at(span, format!("{what} contains a zero byte")));
+            return self.problem(Problem::at(span, format!("{} contains a zero byte", named(what))));
         }
         self.enough(rule, view, text.len(), what);
         if !rule.choices.is_empty() && !rule.choices.iter().any(|choice| choice == text) {
             return self.bad_choice(rule, span, text, what);
         }
         if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.matches)(text)) {
-            return self.bad_pattern(pattern, span, text, what);
+            return self.bad_pattern(pattern, span, text, &named(what));
         }
         if let Some(collection) = rule.names.as_deref() {
             self.found.references.push(Reference { collection, name: text.to_owned(), span });
@@ -93,11 +95,11 @@ impl Walk {
         });
         let problem = if planned {
             let only = if rule.choices.len() == 1 { "only " } else { "" };
-            let message = format!("{what} '{}' is not built: {only}{choices} is", shown(text));
+            let message = format!("{} '{}' is not built: {only}{choices} is", named(what), shown(text));
             Problem::at(span, message).label("not built").help(format!("use {choices}"))
         } else {
             let near = nearest(text, rule.choices.iter().map(String::as_str));
-            Problem::at(span, format!("{what} cannot be '{}'", shown(text)))
+            Problem::at(span, format!("{} cannot be '{}'", named(what), shown(text)))
                 .label(format!("expected {choices}"))
                 .help_if(near.map(|near| format!("did you mean '{near}'?")))
         };
@@ -114,7 +116,7 @@ impl Walk {
         let low = rule.minimum.is_some_and(|minimum| number < minimum);
         let high = rule.maximum.is_some_and(|maximum| number > maximum);
         if low || high {
-            let message = format!("{what} cannot be {number}");
+            let message = format!("{} cannot be {number}", named(what));
             self.problem(Problem::at(view.span(), message).label(format!("expected {}", range(rule))));
         }
     }
@@ -155,7 +157,14 @@ impl Walk {
             }
             _ => None,
         };
-        let message = format!("{what} cannot be {found}");
+        let what = named(what);
+        let written = view.tree().text.get(view.span()).unwrap_or_default();
+        let message = match found {
+            Value::Null if written.is_empty() => format!("{what} has no value"),
+            Value::Null => format!("{what} cannot be nothing, which is what '{written}' means"),
+            Value::Integer(_) | Value::Float(_) => format!("{what} cannot be the number {}", shown(written)),
+            _ => format!("{what} cannot be {found}"),
+        };
         self.problem(
             Problem::at(view.span(), message).label(format!("expected {}", wanted(rule))).help_if(help),
         );
@@ -210,13 +219,13 @@ impl Walk {
         let known: Vec<String> = rule.properties.keys().cloned().collect();
         let help = match &near {
             Some(near) => format!("did you mean '{near}'?"),
-            None if known.is_empty() => format!("'{what}' has no keys: write {{}}"),
-            None if rule.one_of.is_empty() => format!("'{what}' has the keys {}", known.join(", ")),
+            None if known.is_empty() => format!("{} has no keys: write {{}}", named(what)),
+            None if rule.one_of.is_empty() => format!("{} has the keys {}", named(what), known.join(", ")),
             None => {
                 format!("a step has one kind ({}) and the keys {}", rule.one_of.join(", "), other_keys(rule))
             }
         };
-        let message = format!("there is no key '{}' in {what}", shown(&entry.key));
+        let message = format!("there is no key '{}' in {}", shown(&entry.key), named(what));
         self.problem(Problem::at(entry.key_span.clone(), message).label("unknown key").help(help));
         near
     }
@@ -228,7 +237,7 @@ impl Walk {
             return;
         }
         let s = if missing.len() == 1 { "" } else { "s" };
-        let message = format!("{what} lacks the key{s} {}", missing.join(", "));
+        let message = format!("{} lacks the key{s} {}", named(what), missing.join(", "));
         self.problem(
             Problem::at(beginning(view), message).label(format!("expected {} here", missing.join(", "))),
         );
@@ -269,6 +278,11 @@ impl Walk {
             }
         }
     }
+}
+
+/// A key in a message; the file itself has none.
+fn named(key: &str) -> String {
+    if key.is_empty() { "the file".to_owned() } else { format!("'{}'", shown(key)) }
 }
 
 /// Where something that is missing in a map is reported: its first key, or the brace.

@@ -10,7 +10,7 @@ pub const LARGEST: usize = 16 << 20;
 /// Decodes UTF-8, with or without a byte order mark. What else it is, is a problem, with a text to show it in.
 pub fn decode(bytes: &[u8]) -> Result<&str, (Problem, String)> {
     if bytes.len() > LARGEST {
-        let message = format!("the file has {} bytes; the most that are read are {LARGEST}", bytes.len());
+        let message = format!("the file has more than {LARGEST} bytes, the most that are read");
         return Err((Problem { span: None, ..Problem::at(0..0, message) }, String::new()));
     }
     if let Some(encoding) = other_unicode(bytes) {

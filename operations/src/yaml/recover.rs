@@ -19,8 +19,10 @@ pub fn parse(text: &str) -> (Tree, Vec<Problem>) {
             return (Tree { nodes: built.nodes, root: built.root, blanked, text }, problems);
         };
         let at = syntax::place(&error, &text);
-        problems.push(syntax::problem(&error, at, &text));
-        let entry = enclosing_entry(&text, at);
+        let problem = syntax::problem(&error, at, &text);
+        // Where the mistake is, which may be well before the place where it was noticed.
+        let entry = enclosing_entry(&text, problem.span.as_ref().map_or(at, |span| span.start));
+        problems.push(problem);
         let useless = text.get(entry.clone()).is_none_or(|entry| entry.trim().is_empty());
         if round == ROUNDS || useless {
             break;

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+pub mod shim;
 mod system;
 pub mod users;
 pub mod window;

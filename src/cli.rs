@@ -30,17 +30,18 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Site directory [default: the nearest parent with a site.yaml, then /etc/resplit]
-    #[arg(long, global = true, value_name = "DIR", env = "RESPLIT_SITE", hide_env_values = true)]
+    /// The site directory [default: $RESPLIT_SITE, the nearest parent with a site.yaml, /etc/resplit]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) site: Option<PathBuf>,
-    /// Only this host, in listings [default: all that are on this machine]
-    #[arg(long, global = true, value_name = "HOST", env = "RESPLIT_HOST", hide_env_values = true)]
+    /// Only this host, in listings [default: $RESPLIT_HOST, all that are on this machine]
+    #[arg(long, global = true, value_name = "HOST")]
     pub(crate) host: Option<String>,
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto", hide_possible_values = true, help = "When to use colour: auto, always or never")]
+    /// Colour: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    #[arg(hide_possible_values = true)]
     pub(crate) color: Colour,
 }
 

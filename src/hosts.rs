@@ -8,12 +8,12 @@ use resplit_operations::{
 use crate::exit::Stop;
 
 /// What is known about where the process runs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Whereabouts<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Whereabouts {
     /// What `--host` or `RESPLIT_HOST` says.
-    pub(crate) said: Option<&'a str>,
+    pub(crate) said: Option<String>,
     /// The machine's name.
-    pub(crate) machine: Option<&'a str>,
+    pub(crate) machine: String,
 }
 
 /// The hosts on this machine, in the order of their names.
@@ -23,12 +23,12 @@ pub(crate) fn local(site: &Site) -> Vec<HostId> {
 }
 
 /// The host that this process is: the one said, else the one with the machine's name, else the only local one.
-pub(crate) fn this(site: &Site, at: Whereabouts<'_>) -> Result<HostId, Stop> {
-    if let Some(said) = at.said {
+pub(crate) fn this(site: &Site, at: &Whereabouts) -> Result<HostId, Stop> {
+    if let Some(said) = &at.said {
         return named(site, said);
     }
     let local = local(site);
-    let machine = at.machine.unwrap_or_default();
+    let machine = at.machine.as_str();
     let short = machine.split('.').next().unwrap_or_default();
     if let Some(host) = [machine, short].iter().find_map(|name| local.iter().find(|h| h.as_str() == *name)) {
         return Ok(host.clone());
@@ -45,8 +45,8 @@ pub(crate) fn this(site: &Site, at: Whereabouts<'_>) -> Result<HostId, Stop> {
 }
 
 /// The hosts that a listing asks: the one said, else all local ones.
-pub(crate) fn listed(site: &Site, at: Whereabouts<'_>) -> Result<Vec<HostId>, Stop> {
-    at.said.map_or_else(|| Ok(local(site)), |said| Ok(vec![named(site, said)?]))
+pub(crate) fn listed(site: &Site, at: &Whereabouts) -> Result<Vec<HostId>, Stop> {
+    at.said.as_ref().map_or_else(|| Ok(local(site)), |said| Ok(vec![named(site, said)?]))
 }
 
 /// A local host by its name.
@@ -87,23 +87,23 @@ mod tests {
         Site { hosts, volumes: BTreeMap::new(), libraries: BTreeMap::new() }
     }
 
-    fn at<'a>(said: Option<&'a str>, machine: &'a str) -> Whereabouts<'a> {
-        Whereabouts { said, machine: Some(machine) }
+    fn at(said: Option<&str>, machine: &str) -> Whereabouts {
+        Whereabouts { said: said.map(str::to_owned), machine: machine.to_owned() }
     }
 
     #[test]
     fn the_host_said_comes_first_then_the_machine_then_the_only_one() {
         let two = site(&["backupserver", "fileserver"]);
-        assert_eq!(this(&two, at(Some("backupserver"), "fileserver")), Ok("backupserver".into()));
-        assert_eq!(this(&two, at(None, "fileserver")), Ok("fileserver".into()));
-        assert_eq!(this(&two, at(None, "fileserver.example.org")), Ok("fileserver".into()));
-        assert_eq!(this(&site(&["here"]), at(None, "elsewhere")), Ok("here".into()));
+        assert_eq!(this(&two, &at(Some("backupserver"), "fileserver")), Ok("backupserver".into()));
+        assert_eq!(this(&two, &at(None, "fileserver")), Ok("fileserver".into()));
+        assert_eq!(this(&two, &at(None, "fileserver.example.org")), Ok("fileserver".into()));
+        assert_eq!(this(&site(&["here"]), &at(None, "elsewhere")), Ok("here".into()));
     }
 
     #[test]
     fn what_cannot_be_told_is_a_usage_error_that_names_the_choices() {
         let two = site(&["backupserver", "fileserver"]);
-        let stop = this(&two, at(None, "elsewhere")).unwrap_err();
+        let stop = this(&two, &at(None, "elsewhere")).unwrap_err();
         assert_eq!(stop.exit, crate::exit::Exit::Usage);
         assert_eq!(
             stop.help.as_deref(),
@@ -115,16 +115,16 @@ mod tests {
     #[test]
     fn a_host_that_is_not_there_is_told_with_the_one_probably_meant() {
         let two = site(&["backupserver", "fileserver"]);
-        let stop = this(&two, at(Some("fileservre"), "x")).unwrap_err();
+        let stop = this(&two, &at(Some("fileservre"), "x")).unwrap_err();
         assert_eq!(stop.help.as_deref(), Some("did you mean 'fileserver'?"));
-        let stop = listed(&two, at(Some("nothing-like-it"), "x")).unwrap_err();
+        let stop = listed(&two, &at(Some("nothing-like-it"), "x")).unwrap_err();
         assert_eq!(stop.help.as_deref(), Some("say --host backupserver or --host fileserver"));
     }
 
     #[test]
     fn listings_ask_all_local_hosts_unless_one_is_said() {
         let two = site(&["backupserver", "fileserver"]);
-        assert_eq!(listed(&two, at(None, "fileserver")).unwrap().len(), 2);
-        assert_eq!(listed(&two, at(Some("fileserver"), "x")), Ok(vec!["fileserver".into()]));
+        assert_eq!(listed(&two, &at(None, "fileserver")).unwrap().len(), 2);
+        assert_eq!(listed(&two, &at(Some("fileserver"), "x")), Ok(vec!["fileserver".into()]));
     }
 }

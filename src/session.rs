@@ -60,10 +60,9 @@ impl Session {
     pub(crate) fn directory(&self) -> Result<PathBuf, Stop> {
         let unknown = |error| Stop::failed(format!("cannot tell the current directory: {error}"));
         let current = std::env::current_dir().map_err(unknown)?;
-        // `--site` and RESPLIT_SITE are one option here.
-        let found = definitions::find_site(self.global.site.as_deref(), None, &current);
-        let directory = found.map_err(|error| Stop::usage(error.to_string()))?;
-        std::path::absolute(&directory).map_err(unknown)
+        let environment = std::env::var_os("RESPLIT_SITE");
+        let found = definitions::find_site(self.global.site.as_deref(), environment.as_deref(), &current);
+        found.map_err(|failure| Stop { exit: Exit::Usage, ..failure.into() })
     }
 
     /// Reads the site and all operations. Problems of operations are left to whoever uses them.
@@ -105,13 +104,15 @@ impl Session {
     }
 
     /// What is known about where this process runs.
-    pub(crate) fn whereabouts<'a>(&'a self, machine: Option<&'a str>) -> Whereabouts<'a> {
-        Whereabouts { said: self.global.host.as_deref(), machine }
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Whereabouts { said: self.global.host.clone().or_else(environment), machine }
     }
 
     /// The engines that a listing asks, each started if it does not run.
     pub(crate) async fn listed(&self, place: &Place) -> Result<Engines, Stop> {
-        place.engines(hosts::listed(&place.site, self.whereabouts(None))?).await
+        place.engines(hosts::listed(&place.site, &self.whereabouts())?).await
     }
 }
 

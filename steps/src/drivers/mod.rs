@@ -9,6 +9,10 @@ pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+pub mod shim;
+mod system;
+pub mod users;
+pub mod window;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

@@ -1,0 +1,267 @@
+//! The engine's side of a watchdog.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    AGAIN, check,
+    protocol::{FREEZE, Said, THAW},
+};
+use crate::failure::Failure;
+
+/// How long a watchdog may take to start.
+const START: Duration = Duration::from_secs(5);
+/// How long it may take to answer beyond what it was asked to wait for.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A window that a watchdog holds. Dropping it ends the window.
+pub(super) struct Guard {
+    filesystem: PathBuf,
+    budget: Duration,
+    file: Arc<File>,
+    orders: ChildStdin,
+    seen: Arc<Seen>,
+}
+
+/// What has been heard of the watchdog so far.
+#[derive(Default)]
+struct Seen {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Starting,
+    Ready,
+    /// It was told to freeze.
+    Asked,
+    Frozen,
+    /// Its last word.
+    Ended(Said),
+    /// It died without one. If it may have frozen by then: whether it is thawed now.
+    Died(Option<Result<(), String>>),
+}
+
+/// How to start a watchdog.
+pub(super) struct Program<'a> {
+    pub(super) path: &'a Path,
+    pub(super) prefix: &'a [OsString],
+}
+
+impl Guard {
+    /// Flushes, starts the watchdog, and has it freeze.
+    pub(super) fn open(program: &Program<'_>, filesystem: &Path, budget: Duration) -> Result<Self, Failure> {
+        let (file, _) = check::open_freezable(filesystem)?;
+        // A freeze flushes while writers already wait. What is flushed before does not count against the window.
+        rustix::fs::syncfs(&file).map_err(|error| Failure::io("flush", filesystem, &error.into()))?;
+        let mut guard = Self::start(program, filesystem, budget, file)?;
+        let _ = guard.seen.wait(START, |state| *state != State::Starting);
+        // Before it is said: if it dies from here on, it may have frozen.
+        if let Err(state) = guard.seen.ask() {
+            return Err(guard.not_opened(&state));
+        }
+        guard.order(FREEZE);
+        match guard.seen.wait(budget + ANSWER, |state| *state != State::Asked) {
+            State::Frozen => Ok(guard),
+            state => Err(guard.not_opened(&state)),
+        }
+    }
+
+    fn start(
+        program: &Program<'_>,
+        filesystem: &Path,
+        budget: Duration,
+        file: File,
+    ) -> Result<Self, Failure> {
+        let cannot = |reason: String| {
+            Failure::refused(format!(
+                "the watchdog of {} cannot be started, so nothing was frozen: {reason}",
+                filesystem.display()
+            ))
+        };
+        let mut child = Command::new(program.path)
+            .args(program.prefix)
+            .arg("watchdog")
+            .arg("--filesystem")
+            .arg(filesystem)
+            .arg("--budget-ms")
+            .arg(budget.as_millis().to_string())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| cannot(format!("{}: {error}", program.path.display())))?;
+        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(cannot("it has no pipes".into()));
+        };
+        let (file, seen) = (Arc::new(file), Arc::new(Seen::default()));
+        let (thawable, seen_by) = (Arc::clone(&file), Arc::clone(&seen));
+        let _ = thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(move || follow(child, answers, &thawable, &seen_by))
+            .map_err(|error| cannot(error.to_string()))?;
+        Ok(Self { filesystem: filesystem.to_owned(), budget, file, orders, seen })
+    }
+
+    /// Whether it is frozen, as far as has been heard.
+    pub(super) fn is_frozen(&self) -> bool {
+        *self.seen.lock() == State::Frozen
+    }
+
+    /// Ends the window, and gives its length in milliseconds.
+    pub(super) fn close(mut self) -> Result<u64, Failure> {
+        self.order(THAW);
+        let state = self.seen.wait(ANSWER, |state| *state != State::Frozen);
+        let at = self.filesystem.display();
+        let budget = self.budget.as_millis();
+        let told = match state {
+            State::Ended(Said::Thawed(length)) => return Ok(length),
+            State::Ended(Said::Overrun(length)) => format!(
+                "the window of {at} was over its budget of {budget} ms: it was thawed after {length} ms"
+            ),
+            State::Ended(Said::Stopped(length)) => {
+                format!("the watchdog of {at} was asked to end from outside, and thawed it after {length} ms")
+            }
+            State::Ended(Said::Released(length)) => {
+                format!("{at} was thawed by somebody else before the window was closed after {length} ms")
+            }
+            State::Died(Some(Err(reason))) => {
+                return Err(Failure::unknown(format!(
+                    "the watchdog of {at} died in the window, and thawing {at} failed: {reason}"
+                ))
+                .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")));
+            }
+            State::Died(_) => {
+                format!("the watchdog of {at} died in the window; {at} was thawed at once")
+            }
+            _ => match super::thaw_open(&self.file) {
+                Ok(_) => {
+                    format!(
+                        "the watchdog of {at} did not answer when the window was to be closed; {at} is thawed"
+                    )
+                }
+                Err(error) => {
+                    return Err(Failure::unknown(format!(
+                        "the watchdog of {at} does not answer, and thawing {at} failed: {error}"
+                    ))
+                    .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")));
+                }
+            },
+        };
+        Err(Failure::permanent(format!("{told}; what was split in this window is not of one moment"))
+            .with_help("run the operation again; if the split takes long, give `quiesce.window` more time"))
+    }
+
+    fn not_opened(&self, state: &State) -> Failure {
+        let at = self.filesystem.display();
+        match state {
+            State::Ended(Said::Busy) => {
+                Failure::temporary(format!("{at} is frozen already, by somebody else; it was left as it is"))
+                    .with_help(format!(
+                        "wait until the other has thawed it; if nobody holds it: fsfreeze --unfreeze {at}"
+                    ))
+            }
+            State::Ended(Said::Failed(reason)) => {
+                Failure::permanent(format!("{at} was not frozen: {reason}"))
+            }
+            State::Ended(_) | State::Asked => Failure::temporary(format!(
+                "{at} could not be frozen within the window's budget of {} ms; it is thawed as soon as it can be",
+                self.budget.as_millis()
+            ))
+            .with_help("its device is slow or busy: give `quiesce.window` more time"),
+            State::Died(Some(Err(reason))) => Failure::unknown(format!(
+                "the watchdog of {at} died while it was freezing, and thawing {at} failed: {reason}"
+            ))
+            .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")),
+            State::Died(Some(Ok(()))) => {
+                Failure::temporary(format!("the watchdog of {at} died while it was freezing; {at} is thawed"))
+            }
+            State::Starting | State::Ready | State::Frozen | State::Died(None) => Failure::refused(format!(
+                "the watchdog of {at} did not start within {} s, so nothing was frozen",
+                START.as_secs()
+            )),
+        }
+    }
+
+    /// Says something to the watchdog. If it is gone, its last state is known, or will be in a moment.
+    fn order(&mut self, order: &str) {
+        let _ = writeln!(self.orders, "{order}");
+    }
+}
+
+impl Seen {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: State) {
+        *self.lock() = state;
+        self.changed.notify_all();
+    }
+
+    /// From ready to asked; what it is instead, if it is not ready.
+    fn ask(&self) -> Result<(), State> {
+        let mut state = self.lock();
+        if *state != State::Ready {
+            return Err(state.clone());
+        }
+        *state = State::Asked;
+        Ok(())
+    }
+
+    /// Waits until `enough`, at most so long, and gives what it is then.
+    fn wait(&self, limit: Duration, enough: impl Fn(&State) -> bool) -> State {
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), limit, |state| !enough(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        state.clone()
+    }
+}
+
+/// Hears what the watchdog says until it is gone, and thaws if it went without a word.
+fn follow(mut child: Child, answers: ChildStdout, file: &File, seen: &Seen) {
+    for line in BufReader::new(answers).lines().map_while(Result::ok) {
+        match line.parse() {
+            Ok(Said::Ready) => seen.set(State::Ready),
+            Ok(Said::Frozen) => seen.set(State::Frozen),
+            Ok(last) => seen.set(State::Ended(last)),
+            Err(()) => {}
+        }
+    }
+    // The pipe ends when all of its threads have ended: its freeze is not under way any more.
+    let state = seen.lock().clone();
+    match state {
+        State::Ended(_) => {}
+        State::Starting | State::Ready => seen.set(State::Died(None)),
+        State::Asked | State::Frozen | State::Died(_) => {
+            seen.set(State::Died(Some(thaw(file).map_err(|error| error.to_string()))));
+        }
+    }
+    let _ = child.wait();
+}
+
+/// Thaws what a watchdog left behind, and tries that for a while.
+fn thaw(file: &File) -> io::Result<()> {
+    const TRIES: u32 = 50;
+    let mut result = super::thaw_open(file);
+    for _ in 1..TRIES {
+        if result.is_ok() {
+            break;
+        }
+        thread::sleep(AGAIN);
+        result = super::thaw_open(file);
+    }
+    result.map(drop)
+}

@@ -87,9 +87,6 @@ pub(crate) enum Verb {
     Completions(commands::completions::Arguments),
     /// Print the manual page, or write a page for each verb
     Man(commands::man::Arguments),
-    /// Be the engine of a host
-    #[command(hide = true)]
-    Engine(commands::engine::Arguments),
     /// Hold a file system still, and let it go whatever happens
     #[command(hide = true)]
     Watchdog(commands::watchdog::Arguments),

@@ -103,6 +103,11 @@ impl Session {
         Stop::silent(Exit::Definitions)
     }
 
+    /// The view of what goes to standard error.
+    pub(crate) fn error_view(&self) -> View {
+        View { colour: self.view.error_colour, ..self.view.clone() }
+    }
+
     /// What is known about where this process runs.
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     action::{
-        Action, Confirm, Nothing, Quiesce, RecordStep, StepDeclaration, TapeBackup, Thaw, Transfer, VolumeStep,
+        Action, Confirm, Nothing, Quiesce, RecordStep, StepDeclaration, TapeBackup, Thaw, Transfer,
+        VolumeStep,
     },
     ids::{HostId, StepId, VolumeId},
     operation::{Hooks, UsualState},
@@ -22,13 +23,8 @@ pub(super) fn steps(setting: &Setting<'_>) -> BTreeMap<StepId, StepDeclaration> 
     let none = Hooks::default();
     let hooks = setting.hooks.unwrap_or(&none);
     let mut draft = Draft::default();
-    let place = |name, after| Place {
-        name,
-        host: setting.primary,
-        timeout: HOOK_TIMEOUT,
-        after,
-        ended: Vec::new(),
-    };
+    let place =
+        |name, after| Place { name, host: setting.primary, timeout: HOOK_TIMEOUT, after, ended: Vec::new() };
     let begun = hooks::add(&mut draft, &hooks.before, place("before", Vec::new()));
     let equal = make_equal(&mut draft, setting, "", &begun.after);
     let ready = hooks::add(&mut draft, &hooks.before_quiesce, place("before-quiesce", equal));
@@ -75,8 +71,7 @@ fn window(draft: &mut Draft, setting: &Setting<'_>, hooks: &Hooks, needs: &[Step
     let held = hooks::add(draft, &hooks.in_window, place);
     let split = |volume: &VolumeId| Action::Split(VolumeStep { volume: volume.clone() });
     let mut done = draft.add_each("split", on(setting.primary, setting), split, &held.after);
-    let before_thaw: Vec<StepId> =
-        done.iter().chain(&held.hooks).chain([&quiesce]).cloned().collect();
+    let before_thaw: Vec<StepId> = done.iter().chain(&held.hooks).chain([&quiesce]).cloned().collect();
     let action = Action::Thaw(Thaw { filesystem: filesystem.clone() });
     let thaw = draft.add("thaw", setting.primary, action, &before_thaw);
     if let Some(step) = draft.step(&quiesce) {
@@ -120,8 +115,7 @@ fn to_tape(draft: &mut Draft, setting: &Setting<'_>, entered: &(&HostId, StepId)
         keep: tape.keep,
     });
     let written = draft.add("tape-backup", host, action, std::slice::from_ref(&mount));
-    let unmount =
-        draft.add("unmount", host, Action::Unmount(Nothing {}), &[mount.clone(), written.clone()]);
+    let unmount = draft.add("unmount", host, Action::Unmount(Nothing {}), &[mount.clone(), written.clone()]);
     if let Some(step) = draft.step(&mount) {
         step.finally = Some(unmount.clone());
     }

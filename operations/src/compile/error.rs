@@ -14,7 +14,9 @@ pub enum CompileError {
     #[error("the site directory '{}' must be absolute", .0.display())]
     RelativeDirectory(PathBuf),
     /// There is nothing to do.
-    #[error("the operation has neither 'protect' nor a step under 'steps': say what to protect, or what to do")]
+    #[error(
+        "the operation has neither 'protect' nor a step under 'steps': say what to protect, or what to do"
+    )]
     Nothing,
     /// Both forms at once.
     #[error("the operation has both 'protect' and 'steps': keep one of them")]
@@ -84,7 +86,9 @@ pub enum CompileError {
         host: HostId,
     },
     /// The library is not on the backup server.
-    #[error("library '{library}' is on '{host}', but the backup server is '{backup_server}': they must be one host")]
+    #[error(
+        "library '{library}' is on '{host}', but the backup server is '{backup_server}': they must be one host"
+    )]
     LibraryElsewhere {
         /// The library.
         library: LibraryId,

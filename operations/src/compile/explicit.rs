@@ -27,7 +27,7 @@ pub(super) fn plan(
     for step in steps.values_mut() {
         resolve(&mut step.action, directory);
     }
-    let site = plan::names::part(site, steps.values()).resolved(directory);
+    let site = plan::names::part(site, &steps).resolved(directory);
     let coordinator = coordinator(&site, &steps)?;
     let plan = Plan::new(PlanData {
         operation: id.clone(),

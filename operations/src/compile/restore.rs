@@ -6,9 +6,7 @@ use std::{
 };
 
 use crate::{
-    action::{
-        Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer, VolumeStep,
-    },
+    action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer, VolumeStep},
     ids::{HostId, LibraryId, StepId, VolumeId},
     operation::UsualState,
     plan::Plan,
@@ -188,7 +186,8 @@ pub fn by_volume<'v>(
     let mut wanted: BTreeMap<&VolumeId, Vec<PathBuf>> = BTreeMap::new();
     let mut whole = BTreeSet::new();
     for path in paths {
-        let found = volumes.iter().find_map(|volume| Some((volume, path.strip_prefix(volume.as_str()).ok()?)));
+        let found =
+            volumes.iter().find_map(|volume| Some((volume, path.strip_prefix(volume.as_str()).ok()?)));
         let which = || CompileError::WhichVolume { path: path.clone(), volumes: volumes.to_vec() };
         let (volume, rest) = found.ok_or_else(which)?;
         let list = wanted.entry(volume).or_default();

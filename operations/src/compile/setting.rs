@@ -59,7 +59,10 @@ impl<'a> Setting<'a> {
 }
 
 /// The volumes, each once.
-fn volumes<'a>(site: &'a Site, protect: &'a Protect) -> Result<Vec<(&'a VolumeId, &'a Volume)>, CompileError> {
+fn volumes<'a>(
+    site: &'a Site,
+    protect: &'a Protect,
+) -> Result<Vec<(&'a VolumeId, &'a Volume)>, CompileError> {
     let mut seen = BTreeSet::new();
     let mut volumes = Vec::with_capacity(protect.volumes.len());
     for id in &protect.volumes {
@@ -113,7 +116,10 @@ fn secondary_host<'a>(
 }
 
 /// The tape, and the host that drives it: the backup server.
-fn tape<'a>(site: &'a Site, operation: &'a Operation) -> Result<Option<(&'a Tape, &'a HostId)>, CompileError> {
+fn tape<'a>(
+    site: &'a Site,
+    operation: &'a Operation,
+) -> Result<Option<(&'a Tape, &'a HostId)>, CompileError> {
     let Some(tape) = &operation.tape else { return Ok(None) };
     let missing = || CompileError::NotInSite(format!("library '{}'", tape.library));
     let host = &site.libraries.get(&tape.library).ok_or_else(missing)?.host;

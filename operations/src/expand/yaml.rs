@@ -71,9 +71,14 @@ fn is_plain(value: &str) -> bool {
 /// What may stand in double quotes as it is: printable in the sense of YAML, and neither a line break of any version
 /// nor a byte order mark.
 fn is_printable(character: char) -> bool {
-    match character {
-        '\u{0}'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' => false,
-        '\u{FFFE}' | '\u{FFFF}' => false,
-        _ => true,
-    }
+    !matches!(
+        character,
+        '\u{0}'..='\u{1F}'
+            | '\u{7F}'..='\u{9F}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{FEFF}'
+            | '\u{FFFE}'
+            | '\u{FFFF}'
+    )
 }

@@ -1,11 +1,11 @@
 //! What steps name of a site: whether it is there, and the part of the site that a plan carries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PlanError, PlanStep};
 use crate::{
     action::{Action, StepDeclaration},
-    ids::{HostId, LibraryId, VolumeId},
+    ids::{HostId, LibraryId, StepId, VolumeId},
     site::Site,
 };
 
@@ -58,14 +58,14 @@ pub(super) fn check<'a>(site: &Site, steps: impl Iterator<Item = &'a PlanStep>) 
 
 /// The hosts, volumes and libraries of a site that the steps name, directly or through a volume or library. What the
 /// site does not have is left to [`check`].
-pub(crate) fn part<'a>(site: &Site, steps: impl Iterator<Item = &'a StepDeclaration> + Clone) -> Site {
-    let all = || steps.clone().map(|step| named(&step.action));
+pub(crate) fn part(site: &Site, steps: &BTreeMap<StepId, StepDeclaration>) -> Site {
+    let all = || steps.values().map(|step| named(&step.action));
     let volumes: BTreeSet<&VolumeId> = all().flat_map(|named| named.volumes).collect();
     let libraries: BTreeSet<&LibraryId> = all().filter_map(|named| named.library).collect();
     let mut part = site.clone();
     part.volumes.retain(|id, _| volumes.contains(id));
     part.libraries.retain(|id, _| libraries.contains(id));
-    let mut hosts: BTreeSet<&HostId> = steps.clone().map(|step| &step.host).collect();
+    let mut hosts: BTreeSet<&HostId> = steps.values().map(|step| &step.host).collect();
     hosts.extend(all().filter_map(|named| named.host));
     for volume in part.volumes.values() {
         let _ = hosts.insert(&volume.primary.host);

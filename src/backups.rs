@@ -108,7 +108,9 @@ fn newest<'c>(records: &[Known<'c>], asked: Asked<'_>) -> Result<&'c Origin, Sto
 fn gone(backup: &Origin, from: Option<RestoreFrom>, is_there: impl Fn(RestoreFrom) -> bool) -> Stop {
     let name = format!("backup {}:{}", backup.source_host, backup.original_id);
     let (message, other) = match from {
-        Some(RestoreFrom::Disk) => (format!("{name} is not on disk: its image was overwritten"), RestoreFrom::Tape),
+        Some(RestoreFrom::Disk) => {
+            (format!("{name} is not on disk: its image was overwritten"), RestoreFrom::Tape)
+        }
         Some(RestoreFrom::Tape) => (format!("{name} is not on tape"), RestoreFrom::Disk),
         None => (format!("{name} is no longer there: its image was overwritten"), RestoreFrom::Tape),
     };

@@ -42,12 +42,8 @@ fn on_tape(record: Record) -> Record {
 
 /// Backup 7 is on tape alone, 8 on disk and on tape; the backup server's IDs differ from the file server's.
 fn catalogs() -> Vec<(HostId, Vec<Record>)> {
-    let backupserver = vec![
-        stale(record(1, 7, 18)),
-        on_tape(record(2, 7, 18)),
-        record(3, 8, 19),
-        on_tape(record(4, 8, 19)),
-    ];
+    let backupserver =
+        vec![stale(record(1, 7, 18)), on_tape(record(2, 7, 18)), record(3, 8, 19), on_tape(record(4, 8, 19))];
     let fileserver = vec![stale(record(7, 7, 18)), record(8, 8, 19)];
     vec![("backupserver".into(), backupserver), ("fileserver".into(), fileserver)]
 }

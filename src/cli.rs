@@ -26,15 +26,17 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+const SITE_HELP: &str =
+    "Site directory [env: RESPLIT_SITE] [default: the nearest parent with a site.yaml, then /etc/resplit]";
+const HOST_HELP: &str = "Only this host, in listings [env: RESPLIT_HOST] [default: all on this machine]";
+
 /// What every verb understands.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The site directory [default: $RESPLIT_SITE, the nearest parent with a site.yaml, /etc/resplit]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help = SITE_HELP)]
     pub(crate) site: Option<PathBuf>,
-    /// Only this host, in listings [default: $RESPLIT_HOST, all that are on this machine]
-    #[arg(long, global = true, value_name = "HOST")]
+    #[arg(long, global = true, value_name = "HOST", help = HOST_HELP)]
     pub(crate) host: Option<String>,
     /// Print data as JSON
     #[arg(long, global = true)]

@@ -38,10 +38,12 @@ enum Watched {
 
 /// Follows a run to its end, and says how it ended.
 pub(crate) async fn follow(client: &Client, run: &RunId, json: bool, view: &View) -> Result<Exit, Stop> {
-    let mut teller = match json {
-        true => Teller::Json,
-        false if output::error_is_terminal() => Teller::Bars(Bars::new()),
-        false => Teller::Lines(Lines::default()),
+    let mut teller = if json {
+        Teller::Json
+    } else if output::error_is_terminal() {
+        Teller::Bars(Bars::new())
+    } else {
+        Teller::Lines(Lines::default())
     };
     let watched = watch(client, run, &mut teller, view).await;
     drop(teller);
@@ -117,7 +119,8 @@ impl Teller {
 pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<Exit, Stop> {
     let exit = Exit::of_run(&summary.status);
     let run = &summary.run;
-    let resume = format!("`resplit resume {run}` takes it up again, `resplit show {run}` shows what was done");
+    let resume =
+        format!("`resplit resume {run}` takes it up again, `resplit show {run}` shows what was done");
     match &summary.status {
         RunStatus::Failed { failure } => {
             let stop = Stop::failed(format!("run {run} failed: {}", failure.message));
@@ -132,7 +135,9 @@ pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<
             });
         }
         RunStatus::Parked { questions } => {
-            output::note(&view.paint_error(Tone::Warning, &format!("run {run} is parked until it is answered")));
+            output::note(
+                &view.paint_error(Tone::Warning, &format!("run {run} is parked until it is answered")),
+            );
             for (step, question) in questions {
                 output::note(&format!("{}: {}", plain(step.as_str()), lines(question)));
                 next(&format!("resplit answer {run} {step} done|redo|abort"), view);
@@ -151,7 +156,7 @@ pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<
         let text: String = if summary.result.is_empty() && summary.status == RunStatus::Done {
             format!("{}: {}\n", summary.operation, progress::ending(&summary.status).1)
         } else {
-            summary.result.iter().map(|line| format!("{}\n", plain(line))).collect()
+            summary.result.iter().flat_map(|line| [plain(line), "\n".into()]).collect()
         };
         // A reader that has gone away does not change how the run ended.
         match output::print(&text) {

@@ -98,9 +98,7 @@ impl View {
 
 /// The columns of the terminal, within reason: a table is unreadable in fewer than 60 and needs no more than 120.
 fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout())
-        .map_or(80, |size| usize::from(size.ws_col))
-        .clamp(60, 120)
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)).clamp(60, 120)
 }
 
 fn painted(colour: bool, tone: Tone, text: &str) -> String {

@@ -23,8 +23,6 @@ const MOST_RUNS: usize = 100_000;
 /// A run, and the engine that coordinates it.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundRun {
-    /// The host.
-    pub(crate) host: HostId,
     /// Its engine.
     pub(crate) client: Client,
     /// The run.
@@ -33,10 +31,7 @@ pub(crate) struct FoundRun {
 
 /// Finds the run that is meant among those of these engines.
 pub(crate) async fn find_run(engines: &[(HostId, Client)], said: &str) -> Result<FoundRun, Stop> {
-    let found = |index: usize, run: RunId| {
-        let (host, client) = &engines[index];
-        FoundRun { host: host.clone(), client: client.clone(), run }
-    };
+    let found = |index: usize, run: RunId| FoundRun { client: engines[index].1.clone(), run };
     let exact = RunId::from(said);
     for (index, (_, client)) in engines.iter().enumerate() {
         match client.run(&exact).await {
@@ -91,7 +86,8 @@ impl FromStr for BackupName {
             Some((host, id)) => (Some(host), id),
             None => (None, text),
         };
-        let id = BackupId::parse(id).ok_or_else(|| format!("'{id}' is not a backup ID of up to ten digits"))?;
+        let id =
+            BackupId::parse(id).ok_or_else(|| format!("'{id}' is not a backup ID of up to ten digits"))?;
         match host {
             Some("") => Err("a host is missing before the ':'".to_owned()),
             _ => Ok(Self(Selector { host: host.map(HostId::from), id })),
@@ -109,13 +105,16 @@ pub(crate) fn find_record<'c>(
         return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
     }
     let asked = catalogs.iter().filter(|(known, _)| host.as_ref().is_none_or(|host| host == known));
-    let found: Vec<_> =
-        asked.flat_map(|(host, records)| records.iter().map(move |r| (host, r))).filter(|(_, r)| r.id == *id).collect();
+    let found: Vec<_> = asked
+        .flat_map(|(host, records)| records.iter().map(move |r| (host, r)))
+        .filter(|(_, r)| r.id == *id)
+        .collect();
     match found.as_slice() {
         [only] => Ok(*only),
         [] => {
             let where_ = host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-            Err(Stop::usage(format!("there is no backup {id}{where_}")).help("`resplit catalog list` lists them"))
+            Err(Stop::usage(format!("there is no backup {id}{where_}"))
+                .help("`resplit catalog list` lists them"))
         }
         several => {
             let names: Vec<String> =
@@ -164,6 +163,8 @@ mod tests {
         let name = |text: &str| text.parse::<BackupName>().map(|name| name.0);
         assert_eq!(name("9"), Ok(Selector { host: None, id: BackupId(9) }));
         assert_eq!(name("h:0000000009"), Ok(Selector { host: Some("h".into()), id: BackupId(9) }));
-        assert!(name("h:").is_err() && name(":9").is_err() && name("12345678901").is_err() && name("x").is_err());
+        assert!(
+            name("h:").is_err() && name(":9").is_err() && name("12345678901").is_err() && name("x").is_err()
+        );
     }
 }

@@ -123,12 +123,12 @@ impl Session {
 
 impl Session {
     /// How a listing ends of which some parts could not be told: each is said on standard error.
-    pub(crate) fn fail_with(&self, failures: Vec<Failure>) -> Result<Exit, Stop> {
+    pub(crate) fn fail_with(&self, failures: Vec<Failure>) -> Exit {
         let exit = if failures.is_empty() { Exit::Done } else { Exit::Failed };
         for failure in failures {
             self.view.complain(&failure.into());
         }
-        Ok(exit)
+        exit
     }
 }
 

@@ -28,7 +28,10 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     if session.global.json {
         output::print_json(&json!({ "run": found.run }))?;
     } else {
-        output::note(&format!("run {0} stops at its next safe point; `resplit show {0}` shows how far it is", found.run));
+        output::note(&format!(
+            "run {0} stops at its next safe point; `resplit show {0}` shows how far it is",
+            found.run
+        ));
     }
     Ok(Exit::Done)
 }

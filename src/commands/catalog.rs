@@ -37,7 +37,9 @@ pub(crate) enum Verb {
 
 /// List the backups that exist
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  resplit catalog list\n  resplit catalog list --host backupserver --json")]
+#[command(
+    after_help = "Examples:\n  resplit catalog list\n  resplit catalog list --host backupserver --json"
+)]
 pub(crate) struct List {
     /// Only of this operation
     #[arg(long, value_name = "OPERATION")]
@@ -87,7 +89,8 @@ pub(crate) async fn catalogs(engines: &Engines) -> Result<Vec<(HostId, Vec<Recor
 }
 
 fn list(list: &List, catalogs: &[(HostId, Vec<Record>)], session: &Session) -> Result<Exit, Stop> {
-    let all = catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| Row { host, record }));
+    let all =
+        catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| Row { host, record }));
     let wanted = |row: &Row<'_>| list.operation.as_ref().is_none_or(|id| row.record.origin.operation == *id);
     let rows: Vec<Row<'_>> = all.filter(wanted).collect();
     if session.global.json {

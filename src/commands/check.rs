@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
             }
         }
         let file = |id: &OperationId| site_file.with_file_name("operations").join(format!("{id}.yaml"));
-        let wanted: Vec<_> = arguments.operations.iter().map(file).chain([site_file]).collect();
+        let wanted: Vec<_> = arguments.operations.iter().map(file).chain([site_file.clone()]).collect();
         report = report.about(|path| wanted.iter().any(|wanted| wanted == path));
         checked = arguments.operations.len();
     }

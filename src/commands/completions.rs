@@ -21,8 +21,7 @@ pub(crate) struct Arguments {
 }
 
 fn shells() -> String {
-    let names: Vec<String> =
-        Shell::value_variants().iter().map(|shell| shell.to_string()).collect();
+    let names: Vec<String> = Shell::value_variants().iter().map(ToString::to_string).collect();
     format!("The shell: {}", names.join(", "))
 }
 

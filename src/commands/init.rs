@@ -18,7 +18,9 @@ use crate::{
 /// Writes a commented site.yaml, one operation and a directory for it to back up, into a new or empty directory.
 /// Nothing that is there is overwritten.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  resplit init backups && cd backups && resplit check && resplit run example")]
+#[command(
+    after_help = "Example:\n  resplit init backups && cd backups && resplit check && resplit run example"
+)]
 pub(crate) struct Arguments {
     /// Where
     #[arg(value_name = "DIR", default_value = ".")]

@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     let mut command = Cli::command();
     command.build();
     let Some(directory) = &arguments.out else {
-        let page = page(&command, "resplit").map_err(|e| Stop::failed(format!("cannot make the page: {e}")))?;
+        let page =
+            page(&command, "resplit").map_err(|e| Stop::failed(format!("cannot make the page: {e}")))?;
         output::print(&String::from_utf8_lossy(&page))?;
         return Ok(Exit::Done);
     };

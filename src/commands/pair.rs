@@ -95,7 +95,7 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
     } else {
         output::print(&status_listing(&rows))?;
     }
-    session.fail_with(failures)
+    Ok(session.fail_with(failures))
 }
 
 fn declared(site: &Site, volume: Option<&VolumeId>) -> Vec<Declared> {
@@ -150,7 +150,10 @@ fn statuses(host: &HostId, world: World) -> Vec<Status> {
 
 /// The record whose image is on a pair.
 fn image_of<'r>(catalog: &'r [Record], copy_group: &CopyGroup) -> Option<&'r Record> {
-    catalog.iter().filter(|record| record.is_current() && record.is_on(copy_group)).max_by_key(|record| record.id)
+    catalog
+        .iter()
+        .filter(|record| record.is_current() && record.is_on(copy_group))
+        .max_by_key(|record| record.id)
 }
 
 fn status_listing(rows: &[Status]) -> String {

@@ -52,9 +52,10 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     let plan = compiled(session, &place, &arguments.operation)?;
     let json = session.global.json || arguments.format == Format::Json;
     if arguments.expand {
-        match json {
-            true => output::print_json(&plan)?,
-            false => output::print(&expand::to_yaml(&plan))?,
+        if json {
+            output::print_json(&plan)?;
+        } else {
+            output::print(&expand::to_yaml(&plan))?;
         }
         return Ok(Exit::Done);
     }

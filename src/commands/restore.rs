@@ -116,13 +116,14 @@ async fn agreed(client: &Client, submit: &Submit, yes: bool, session: &Session) 
     if yes {
         return Ok(true);
     }
-    let notes: Vec<&str> = preview.rows.iter().flat_map(|row| &row.preview.notes).map(String::as_str).collect();
+    let notes: Vec<&str> =
+        preview.rows.iter().flat_map(|row| &row.preview.notes).map(String::as_str).collect();
     let lost = format!("restoring '{}' overwrites {}", submit.plan.operation, primaries(&submit.plan));
     if output::can_ask() {
         return Ok(output::ask(&format!("{lost}. Go on?")));
     }
-    let told = notes.iter().map(|note| format!("\n  {}", render::text::plain(note))).collect::<String>();
-    Err(Stop::new(Exit::Operator, format!("{lost}{told}"))
+    let told: Vec<_> = [lost.as_str()].into_iter().chain(notes).map(render::text::plain).collect();
+    Err(Stop::new(Exit::Operator, told.join("\n  "))
         .help("--yes does it; --to DIR puts the files into another directory"))
 }
 

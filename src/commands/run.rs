@@ -62,7 +62,12 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
 }
 
 /// Submits a run, and follows it unless it is to be left to itself.
-pub(crate) async fn start(client: &Client, submit: &Submit, how: How, session: &Session) -> Result<Exit, Stop> {
+pub(crate) async fn start(
+    client: &Client,
+    submit: &Submit,
+    how: How,
+    session: &Session,
+) -> Result<Exit, Stop> {
     let accepted = client.submit(submit).await.map_err(session::stop)?;
     if !how.detach {
         return follow(client, &accepted.run, session.global.json, &session.view).await;

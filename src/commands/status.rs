@@ -97,7 +97,9 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     }
     output::print(&render::status::listing(&rows, &session.view))?;
     for (id, file) in &place.definitions.broken {
-        session.view.warn(&format!("'{id}' has errors in {}: `resplit check {id}` shows them", file.display()));
+        session
+            .view
+            .warn(&format!("'{id}' has errors in {}: `resplit check {id}` shows them", file.display()));
     }
     if rows.iter().any(|row| row.schedule.is_some()) {
         session.view.warn("schedules do not fire: they need `resplit serve`, which is not built");
@@ -124,10 +126,16 @@ fn statuses(
     catalogs: &[(HostId, Vec<Record>)],
     runs: &[RunSummary],
 ) -> Vec<Status> {
-    let records = || catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| (host, record)));
+    let records =
+        || catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| (host, record)));
     let in_catalogs = records().map(|(_, record)| &record.origin.operation);
-    let all: BTreeSet<&OperationId> =
-        schedules.keys().chain(broken).copied().chain(in_catalogs).chain(runs.iter().map(|r| &r.operation)).collect();
+    let all: BTreeSet<&OperationId> = schedules
+        .keys()
+        .chain(broken)
+        .copied()
+        .chain(in_catalogs)
+        .chain(runs.iter().map(|r| &r.operation))
+        .collect();
     let named = |wanted: &OperationId, which: &dyn Fn(&Record) -> bool| -> Vec<RecordName> {
         let mine = records().filter(|(_, record)| record.origin.operation == *wanted && which(record));
         mine.map(|(host, record)| RecordName { host: host.clone(), id: record.id }).collect()
@@ -135,7 +143,9 @@ fn statuses(
     let status = |operation: &OperationId| Status {
         operation: operation.clone(),
         declared: schedules.contains_key(operation),
-        last_backup: last_backup(records().map(|(_, record)| record).filter(|r| r.origin.operation == *operation)),
+        last_backup: last_backup(
+            records().map(|(_, record)| record).filter(|r| r.origin.operation == *operation),
+        ),
         open_runs: runs.iter().filter(|run| run.operation == *operation).cloned().collect(),
         locked: named(operation, &|record| record.lock.is_some()),
         wanted_on_tape: named(operation, &|record| record.is_current() && record.tape == TapeState::Wanted),
@@ -151,7 +161,12 @@ fn last_backup<'r>(records: impl Iterator<Item = &'r Record>) -> Option<LastBack
         let origin = &record.origin;
         let original = RecordName { host: origin.source_host.clone(), id: origin.original_id };
         if newest.as_ref().is_none_or(|last| (last.started, &last.original) < (origin.started, &original)) {
-            newest = Some(LastBackup { original: original.clone(), started: origin.started, disk: false, tapes: BTreeSet::new() });
+            newest = Some(LastBackup {
+                original: original.clone(),
+                started: origin.started,
+                disk: false,
+                tapes: BTreeSet::new(),
+            });
         }
         if let Some(last) = newest.as_mut().filter(|last| last.original == original) {
             match &record.medium {

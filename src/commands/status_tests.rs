@@ -1,6 +1,6 @@
 use jiff::tz::TimeZone;
 use resplit_operations::{
-    operation::QuiesceMode,
+    operation::{Missed, Overlap, QuiesceMode},
     plan::Purpose,
     record::{Lock, Origin, Standing, TapePlace},
 };
@@ -75,8 +75,8 @@ fn operations_are_shown_that_are_declared_or_have_backups() {
     let schedule = Schedule {
         cron: "0 2 * * *".into(),
         timezone: Some("Europe/Berlin".into()),
-        missed: Default::default(),
-        overlap: Default::default(),
+        missed: Missed::default(),
+        overlap: Overlap::default(),
     };
     let schedules = BTreeMap::from([(&mail, Some(&schedule))]);
     let rows = statuses(&schedules, &BTreeSet::new(), &catalogs, &[parked]);

@@ -65,7 +65,7 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
     } else {
         output::print(&listing(&rows))?;
     }
-    session.fail_with(failures)
+    Ok(session.fail_with(failures))
 }
 
 fn listing(rows: &[Row]) -> String {

@@ -32,7 +32,7 @@ impl Bars {
             (What::Started { .. }, Some(step)) => {
                 let host = event.host.iter().map(|host| format!(" on {host}"));
                 let name = host.fold(step.to_string(), |name, host| name + &host);
-                self.begin(step, name);
+                self.begin(step, &name);
                 return;
             }
             (What::Progress { progress }, Some(step)) => {
@@ -41,7 +41,10 @@ impl Bars {
                 }
                 return;
             }
-            (What::Done { .. } | What::Failed { .. } | What::Skipped { .. } | What::Parked { .. }, Some(step)) => {
+            (
+                What::Done { .. } | What::Failed { .. } | What::Skipped { .. } | What::Parked { .. },
+                Some(step),
+            ) => {
                 if let Some(bar) = self.running.remove(step) {
                     bar.finish_and_clear();
                 }
@@ -56,13 +59,13 @@ impl Bars {
         }
     }
 
-    fn begin(&mut self, step: &StepId, name: String) {
+    fn begin(&mut self, step: &StepId, name: &str) {
         let bar = self.all.add(ProgressBar::new_spinner());
         bar.set_style(
             ProgressStyle::with_template("{spinner} {prefix}  {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner()),
         );
-        bar.set_prefix(plain(&name).into_owned());
+        bar.set_prefix(plain(name).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         if let Some(old) = self.running.insert(step.clone(), bar) {
             old.finish_and_clear();

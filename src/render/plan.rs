@@ -12,7 +12,7 @@ use resplit_steps::failure::Failure;
 use serde::Serialize;
 
 use super::{
-    text::{pad, plain, shorten, width, wrap},
+    text::{add, pad, plain, shorten, width, wrap},
     units::{count, duration, minute},
 };
 use crate::output::{Tone, View};
@@ -54,7 +54,9 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
     for (index, row) in preview.rows.iter().enumerate() {
         let mut line = columns.row(row);
         let mut notes: Vec<String> = row.preview.notes.iter().map(|note| plain(note).into_owned()).collect();
-        if Some(index) == budget_row && let Some(budget) = budget(plan) {
+        if Some(index) == budget_row
+            && let Some(budget) = budget(plan)
+        {
             let long = columns.padded(&line) + "  " + &budget;
             if width(&long) <= view.width {
                 line = long + "\n";
@@ -71,7 +73,7 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
         }
     }
     for wait in &preview.waits {
-        text.push_str(&format!("\n  {}\n", wrap(&format!("waits: {}", plain(wait)), view.width - 2, 2)));
+        add(&mut text, format_args!("\n  {}\n", wrap(&format!("waits: {}", plain(wait)), view.width - 2, 2)));
     }
     text
 }
@@ -112,7 +114,8 @@ fn headline(plan: &Plan, preview: &PlanPreview, zone: &TimeZone) -> String {
 fn generation(preview: &PlanPreview) -> String {
     let mut said: Vec<String> = Vec::new();
     let pairs = &preview.binding.pairs;
-    let same = pairs.values().all(|b| Some(b.pair.generation) == pairs.values().next().map(|f| f.pair.generation));
+    let same =
+        pairs.values().all(|b| Some(b.pair.generation) == pairs.values().next().map(|f| f.pair.generation));
     for (volume, bound) in pairs {
         let text = format!("generation {} of {} ({})", bound.pair.generation, bound.of, plain(&bound.reason));
         said.push(if same { text } else { format!("{volume}: {text}") });
@@ -250,7 +253,7 @@ impl Columns {
         let text = wrap(note, self.line.saturating_sub(indent).max(20), 2);
         let mut lines = String::new();
         for line in text.lines() {
-            lines.push_str(&format!("{}{}\n", " ".repeat(indent), view.paint(Tone::Warning, line)));
+            add(&mut lines, format_args!("{}{}\n", " ".repeat(indent), view.paint(Tone::Warning, line)));
         }
         lines
     }

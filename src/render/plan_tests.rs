@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use resplit_operations::{
-    action::{Quiesce, RecordStep, VolumeStep},
+    action::{Quiesce, RecordStep, Retry, VolumeStep},
     bound::{Binding, BoundPair},
+    operation::On,
     pair::{PairRef, PairStatus},
     plan::{PlanData, PlanStep},
     site::{Connect, Host, Location, Pair, PairDriverKind, Site, Volume},
@@ -19,9 +20,11 @@ fn view(width: usize) -> View {
 }
 
 fn site() -> Site {
-    let host = |name: &str| (name.into(), Host { connect: Connect::Local, state: format!("/s/{name}").into() });
+    let host =
+        |name: &str| (name.into(), Host { connect: Connect::Local, state: format!("/s/{name}").into() });
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
-    let pair = |group: &str, path: &str| Pair { copy_group: group.into(), secondary: at("backupserver", path) };
+    let pair =
+        |group: &str, path: &str| Pair { copy_group: group.into(), secondary: at("backupserver", path) };
     let volume = Volume {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
@@ -41,13 +44,18 @@ fn plan() -> Plan {
         mode: QuiesceMode::Online,
         window: Period::seconds(10),
     };
-    let record = RecordStep { volumes: vec!["documents".into()], mode: QuiesceMode::Online, tape_wanted: false };
+    let record =
+        RecordStep { volumes: vec!["documents".into()], mode: QuiesceMode::Online, tape_wanted: false };
     let actions = [
         ("purge-cache", "backupserver", Action::PurgeCache(volume())),
         ("resync", "fileserver", Action::Resync(volume())),
         ("quiesce", "fileserver", Action::Quiesce(quiesce)),
         ("split", "fileserver", Action::Split(volume())),
-        ("thaw", "fileserver", Action::Thaw(resplit_operations::action::Thaw { filesystem: "/srv/documents".into() })),
+        (
+            "thaw",
+            "fileserver",
+            Action::Thaw(resplit_operations::action::Thaw { filesystem: "/srv/documents".into() }),
+        ),
         ("record", "fileserver", Action::Record(record)),
     ];
     let mut steps: Vec<PlanStep> = Vec::new();
@@ -58,8 +66,8 @@ fn plan() -> Plan {
             host: host.into(),
             action,
             needs,
-            on: Default::default(),
-            retry: Default::default(),
+            on: On::default(),
+            retry: Retry::default(),
             timeout: None,
             finally: None,
         });

@@ -99,7 +99,10 @@ fn told(failure: &Failure) -> String {
 
 fn bound(binding: &Binding, view: &View) -> String {
     let pairs = binding.pairs.iter().map(|(volume, bound)| {
-        format!("{volume} to {} (generation {} of {})", bound.pair.copy_group, bound.pair.generation, bound.of)
+        format!(
+            "{volume} to {} (generation {} of {})",
+            bound.pair.copy_group, bound.pair.generation, bound.of
+        )
     });
     let source = binding.source.iter().map(|s| format!("from backup {}:{}", s.host, s.record.id));
     let evictions = binding.evictions.iter().map(|e| super::plan::eviction_text(e, &view.zone));
@@ -124,7 +127,8 @@ fn ended(summary: &RunSummary) -> String {
         RunStatus::Failed { failure } | RunStatus::Refused { failure } => format!(": {}", told(failure)),
         _ => String::new(),
     };
-    let result = if summary.result.is_empty() { String::new() } else { format!(": {}", summary.result.join("; ")) };
+    let result =
+        if summary.result.is_empty() { String::new() } else { format!(": {}", summary.result.join("; ")) };
     format!("{why}{result}")
 }
 
@@ -157,9 +161,13 @@ mod tests {
 
     #[test]
     fn progress_has_a_rate_and_the_time_left_as_far_as_known() {
-        let mut progress = Progress { bytes: 300 * MIB, of_bytes: Some(1024 * MIB), entries: 12, of_entries: None };
+        let mut progress =
+            Progress { bytes: 300 * MIB, of_bytes: Some(1024 * MIB), entries: 12, of_entries: None };
         let left = Some(Duration::from_secs(61));
-        assert_eq!(working(&progress, 12 * MIB, left), "300 MiB of 1 GiB, 12 files, 12 MiB/s, 1 min 1 s left");
+        assert_eq!(
+            working(&progress, 12 * MIB, left),
+            "300 MiB of 1 GiB, 12 files, 12 MiB/s, 1 min 1 s left"
+        );
         progress.of_bytes = None;
         assert_eq!(working(&progress, 12 * MIB, left), "300 MiB, 12 files, 12 MiB/s");
         assert_eq!(working(&Progress::default(), 0, None), "");

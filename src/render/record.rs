@@ -8,7 +8,7 @@ use resplit_operations::{
 
 use super::{
     table::Table,
-    text::plain,
+    text::{add, plain},
     units::{between, count, duration, minute, second, size},
 };
 use crate::output::View;
@@ -82,7 +82,8 @@ fn tape(record: &Record) -> String {
 pub(crate) fn detail(host: &HostId, record: &Record, view: &View) -> String {
     let origin = &record.origin;
     let mut text = format!("backup {host}:{} of {}\n", record.id, origin.operation);
-    let mut field = |name: &str, value: String| text.push_str(&format!("  {name:<13}{}\n", plain(&value)));
+    let mut field =
+        |name: &str, value: String| add(&mut text, format_args!("  {name:<13}{}\n", plain(&value)));
     field("original", format!("{}:{}", origin.source_host, origin.original_id));
     field("run", origin.run.to_string());
     field("mode", mode(origin.mode).to_owned());
@@ -206,10 +207,18 @@ BACKUP-ID   ORIGINAL-ID  HOST          OPERATION  MODE    START             MEDI
     #[test]
     fn a_record_in_full_names_its_images_and_what_is_fuzzy() {
         let text = detail(&"fileserver".into(), &record(), &view());
-        assert!(text.starts_with("backup fileserver:0000000009 of documents\n  original     fileserver:0000000007\n"));
+        assert!(text.starts_with(
+            "backup fileserver:0000000009 of documents\n  original     fileserver:0000000007\n"
+        ));
         assert!(text.contains("  ended        2026-11-20 02:00:04, after 4 s\n"), "{text}");
-        assert!(text.contains("  image        documents on VG01,vol01, generation 0: 24 entries, 1.2 MiB\n"), "{text}");
-        assert!(text.contains("  fuzzy        1 file changed while they were copied:\n               a\\nb\n"), "{text}");
+        assert!(
+            text.contains("  image        documents on VG01,vol01, generation 0: 24 entries, 1.2 MiB\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  fuzzy        1 file changed while they were copied:\n               a\\nb\n"),
+            "{text}"
+        );
         assert!(text.contains("  locked       by an operator since 2026-11-20 02:01:00\n"), "{text}");
     }
 }

@@ -5,10 +5,13 @@ use resplit_engine::protocol::{RunDetail, RunStatus, StepDetail, StepStatus};
 use super::{
     plan::eviction_text,
     progress::ending,
-    text::{plain, wrap},
+    text::{add, plain, wrap},
     units::{between, count, duration, second},
 };
-use crate::{commands::runs::purpose, output::{Tone, View}};
+use crate::{
+    commands::runs::purpose,
+    output::{Tone, View},
+};
 
 /// The run, its binding, its steps, and what an operator can do next.
 pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
@@ -16,7 +19,7 @@ pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
     let (tone, word) = ending(&summary.status);
     let mut text = format!("{}: {} of {}\n", summary.run, purpose(summary.purpose), summary.operation);
     let mut field = |name: &str, value: &str| {
-        text.push_str(&format!("  {name:<10}{}\n", wrap(value, view.width.saturating_sub(12), 12)));
+        add(&mut text, format_args!("  {name:<10}{}\n", wrap(value, view.width.saturating_sub(12), 12)));
     };
     field("status", &view.paint(tone, word));
     field("accepted", &second(summary.accepted, &view.zone));
@@ -69,7 +72,7 @@ fn steps(steps: &[StepDetail], view: &View) -> String {
         let indent = names + hosts + 16;
         let what = wrap(&plain(&what), view.width.saturating_sub(indent).max(24), 0);
         let what = what.replace('\n', &format!("\n{}", " ".repeat(indent)));
-        text.push_str(&format!("{}\n", (head + &what).trim_end()));
+        add(&mut text, format_args!("{}\n", (head + &what).trim_end()));
     }
     text
 }
@@ -99,8 +102,10 @@ fn next(run: &RunDetail) -> String {
     let name = &run.summary.run;
     match &run.summary.status {
         RunStatus::Parked { questions } => {
-            let answers: Vec<String> =
-                questions.keys().map(|step| format!("next: resplit answer {name} {step} done|redo|abort\n")).collect();
+            let answers: Vec<String> = questions
+                .keys()
+                .map(|step| format!("next: resplit answer {name} {step} done|redo|abort\n"))
+                .collect();
             format!("\n{} waiting for an answer\n{}", count(questions.len(), "step"), answers.concat())
         }
         RunStatus::Failed { .. } | RunStatus::Cancelled => format!("\nnext: resplit resume {name}\n"),
@@ -133,7 +138,9 @@ mod tests {
             run: "documents-1".into(),
             operation: "documents".into(),
             purpose: Purpose::Backup,
-            status: RunStatus::Parked { questions: BTreeMap::from([("tape-backup".into(), question.into())]) },
+            status: RunStatus::Parked {
+                questions: BTreeMap::from([("tape-backup".into(), question.into())]),
+            },
             accepted: at(0),
             ended: Some(at(130)),
             steps: 2,
@@ -144,8 +151,7 @@ mod tests {
         let parked = StepStatus::Parked { attempt: 1, at: at(130), question: question.into() };
         let step_list = vec![step("mount", done), step("tape-backup", parked)];
         let run = RunDetail { summary, binding: None, step_list };
-        let view =
-            View { colour: false, error_colour: false, width: 80, zone: TimeZone::UTC, now: at(200) };
+        let view = View { colour: false, error_colour: false, width: 80, zone: TimeZone::UTC, now: at(200) };
         assert_eq!(
             detail(&run, &view),
             "\

@@ -4,10 +4,13 @@ use resplit_engine::protocol::{RunStatus, RunSummary};
 
 use super::{
     table::Table,
-    text::plain,
+    text::{add, plain},
     units::{age, count, minute},
 };
-use crate::{commands::status::{LastBackup, Status}, output::View};
+use crate::{
+    commands::status::{LastBackup, Status},
+    output::View,
+};
 
 /// A line for each operation; below, what needs an operator.
 pub(crate) fn listing(rows: &[Status], view: &View) -> String {
@@ -74,8 +77,8 @@ fn question(run: &RunSummary) -> String {
         RunStatus::Parked { questions } => {
             let mut text = format!("{} is parked, with {}:\n", run.run, count(questions.len(), "question"));
             for (step, question) in questions {
-                text.push_str(&format!("  {}: {}\n", plain(step.as_str()), plain(question)));
-                text.push_str(&format!("  next: resplit answer {} {step} done|redo|abort\n", run.run));
+                add(&mut text, format_args!("  {}: {}\n", plain(step.as_str()), plain(question)));
+                add(&mut text, format_args!("  next: resplit answer {} {step} done|redo|abort\n", run.run));
             }
             text
         }

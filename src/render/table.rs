@@ -75,9 +75,6 @@ mod tests {
         let mut table = Table::new(&["NAME", ">SIZE", "NOTE"]);
         table.row(["文書".into(), "1 KiB".into(), String::new()]);
         table.row(["a\x1b".into(), "10 MiB".into(), "x".into()]);
-        assert_eq!(
-            table.text(),
-            "NAME       SIZE  NOTE\n文書      1 KiB  -\na\\u{1b}  10 MiB  x\n"
-        );
+        assert_eq!(table.text(), "NAME       SIZE  NOTE\n文書      1 KiB  -\na\\u{1b}  10 MiB  x\n");
     }
 }

@@ -1,11 +1,20 @@
 //! Text that is safe to show and fits: escaped, measured as a terminal shows it, shortened, wrapped.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use unicode_width::UnicodeWidthStr;
 
+/// Adds formatted text to a text.
+pub(crate) fn add(text: &mut String, what: fmt::Arguments<'_>) {
+    // Writing into a string cannot fail.
+    let _ = text.write_fmt(what);
+}
+
 /// Whether a character could move the cursor, change colours or reorder what is shown.
-const fn is_unsafe(c: char) -> bool {
+fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -27,8 +36,7 @@ fn escaped(text: &str, keep_line_ends: bool) -> Cow<'_, str> {
     let mut result = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         if bad(c) {
-            // Writing into a string cannot fail.
-            let _ = write!(result, "{}", c.escape_default());
+            result.extend(c.escape_default());
         } else {
             result.push(c);
         }
@@ -106,7 +114,7 @@ mod tests {
     fn the_middle_is_left_out() {
         assert_eq!(shorten("/srv/documents/of/the/year", 11), "/srv/…/year");
         assert_eq!(shorten("short", 5), "short");
-        assert_eq!(width(&shorten("文書文書文書文書", 7)), 7);
+        assert_eq!(shorten("文書文書文書文書", 7), "文…書");
         assert_eq!(shorten("abc", 0), "…");
     }
 

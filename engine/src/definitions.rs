@@ -66,10 +66,15 @@ fn said_site(said: &Path, by: &str) -> Result<PathBuf, Failure> {
         .with_help(help))
 }
 
+/// Reads the site file alone, for what concerns no operation.
+pub fn read_site(site_directory: &Path) -> Source {
+    source(site_directory.join(SITE_FILE))
+}
+
 /// Reads the site file and every operation file, in the order of their names. What cannot be read is returned with the
 /// reason, to be reported among all other problems; editors' temporary files are passed over.
 pub fn read(site_directory: &Path) -> (Source, Vec<Source>) {
-    let site = source(site_directory.join(SITE_FILE));
+    let site = read_site(site_directory);
     let directory = site_directory.join(OPERATIONS);
     let entries = match fs::read_dir(&directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries,

@@ -4,10 +4,10 @@
 
 pub mod action;
 pub mod bound;
-mod check;
 pub mod compile;
-pub mod definitions;
 pub mod expand;
+mod check;
+pub mod definitions;
 pub mod ids;
 pub mod operation;
 pub mod pair;

@@ -111,18 +111,21 @@ async fn listens(client: &Client) -> bool {
 async fn replace(client: &Client, info: &EngineInfo) -> Result<bool, StartError> {
     let Some(pid) = listener(client).await? else { return Ok(false) };
     let Some(process) = Process::of(pid)? else { return Ok(false) };
-    match client.stop().await {
+    match client.stop_process(info.pid).await {
         // A connection that is lost over this is lost because it stops.
         Ok(()) | Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {
             process.gone().await?;
             Ok(false)
         }
-        Err(ClientError::Refused(refusal))
-            if matches!(refusal.kind, RefusalKind::Busy | RefusalKind::Conflict) =>
-        {
-            version::keep(info).map_err(StartError::OtherVersion)?;
-            Ok(true)
-        }
+        Err(ClientError::Refused(refusal)) => match client.info().await {
+            // Somebody else has replaced it meanwhile.
+            Ok(now) if now.pid != info.pid => Ok(false),
+            Ok(_) if matches!(refusal.kind, RefusalKind::Busy | RefusalKind::Conflict) => {
+                version::keep(info).map_err(StartError::OtherVersion)?;
+                Ok(true)
+            }
+            _ => Err(ClientError::Refused(refusal).into()),
+        },
         Err(error) => Err(error.into()),
     }
 }

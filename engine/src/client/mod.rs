@@ -83,6 +83,12 @@ impl Client {
         self.act(Method::POST, "/v1/stop".to_owned()).await
     }
 
+    /// Asks it to exit if it is the engine with this process ID, as it gave it in its info. Refused as a conflict if
+    /// it is another one.
+    pub async fn stop_process(&self, pid: u32) -> Answered<()> {
+        self.act(Method::POST, format!("/v1/stop?pid={pid}")).await
+    }
+
     /// What a plan would do now.
     pub async fn preview(&self, submit: &Submit) -> Answered<PlanPreview> {
         self.post("/v1/preview", submit, LARGE_BODY).await

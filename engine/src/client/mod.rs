@@ -69,13 +69,11 @@ impl Client {
 
     /// What the engine is.
     pub async fn info(&self) -> Answered<EngineInfo> {
-        match tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let place = self.state.display();
-                Err(ClientError::Broken(format!("the engine of {place} does not answer within {ALIVE:?}")))
-            }
-        }
+        let answered = tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await;
+        answered.unwrap_or_else(|_| {
+            let place = self.state.display();
+            Err(ClientError::Broken(format!("the engine of {place} does not answer within {ALIVE:?}")))
+        })
     }
 
     /// Asks it to exit as soon as nothing runs.

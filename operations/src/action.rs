@@ -120,6 +120,7 @@ pub struct VolumeStep {
 #[serde(deny_unknown_fields)]
 pub struct Quiesce {
     /// What is held still.
+    #[schemars(length(min = 1))]
     pub filesystem: PathBuf,
     /// By what means.
     pub mode: QuiesceMode,
@@ -132,6 +133,7 @@ pub struct Quiesce {
 #[serde(deny_unknown_fields)]
 pub struct Thaw {
     /// The file system that quiesce held still.
+    #[schemars(length(min = 1))]
     pub filesystem: PathBuf,
 }
 
@@ -187,10 +189,11 @@ pub struct TapeBackup {
 pub struct TapeRestore {
     /// The library that holds the dataset.
     pub library: LibraryId,
-    /// Only these files and directories, relative to the volume's root; all if empty.
+    /// Only these files and directories, relative to the volume's root; where the dataset has several volumes, each
+    /// begins with the volume's name. All if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
-    /// Another place to put them.
+    /// Another place to put them; where the dataset has several volumes, each goes to a directory of its name there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<PathBuf>,
 }

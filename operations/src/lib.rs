@@ -4,11 +4,18 @@
 
 pub mod action;
 pub mod bound;
+mod check;
+pub mod compile;
+pub mod definitions;
+pub mod expand;
 pub mod ids;
 pub mod operation;
 pub mod pair;
 pub mod plan;
 pub mod record;
+pub mod report;
+pub mod schema;
 pub mod site;
 pub mod step_schema;
 pub mod units;
+pub mod yaml;

@@ -1,9 +1,12 @@
 //! A plan: an immutable DAG of steps, hashed, carrying all that it means, so that a run is not changed by a later
 //! edit of the files it came from.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod names;
+mod order;
 
-use petgraph::{Direction, graph::DiGraph, graph::NodeIndex};
+use std::collections::{BTreeSet, HashMap};
+
+use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -78,7 +81,7 @@ pub struct Plan {
     /// The parts of the site that the plan names, with absolute paths.
     pub site: Site,
     graph: DiGraph<PlanStep, ()>,
-    by_id: BTreeMap<StepId, NodeIndex>,
+    by_id: HashMap<StepId, NodeIndex>,
     hash: String,
 }
 
@@ -122,27 +125,25 @@ pub enum PlanError {
         /// What it names, in words.
         what: String,
     },
+    /// A path is not UTF-8, so that the plan could be neither hashed nor kept.
+    #[error("the plan cannot be written down: {0}; use paths that are UTF-8")]
+    NotText(String),
 }
 
 impl Plan {
-    /// Makes a plan of steps in any order. Edges run from what is needed to what needs it. O(V+E), no recursion.
+    /// Makes a plan of steps in any order. Edges run from what is needed to what needs it; nodes stand in topological
+    /// order. A `finally` step needs the step that it undoes, whether or not that was written. O(V+E), no recursion.
     pub fn new(data: PlanData) -> Result<Self, PlanError> {
-        let mut graph = DiGraph::with_capacity(data.steps.len(), data.steps.len());
-        let mut by_id = BTreeMap::new();
-        for step in data.steps {
+        let steps = order::in_order(data.steps)?;
+        let mut graph = DiGraph::with_capacity(steps.len(), steps.len());
+        let mut by_id = HashMap::with_capacity(steps.len());
+        for step in steps {
             let id = step.id.clone();
             let node = graph.add_node(step);
-            if by_id.insert(id.clone(), node).is_some() {
-                return Err(PlanError::DuplicateStep(id));
-            }
+            let _ = by_id.insert(id, node);
         }
         for node in graph.node_indices() {
-            let step = &graph[node];
-            let named = step.needs.iter().chain(&step.finally);
-            if let Some(missing) = named.clone().find(|id| !by_id.contains_key(*id)) {
-                return Err(PlanError::MissingStep { step: step.id.clone(), missing: missing.clone() });
-            }
-            let before: BTreeSet<NodeIndex> = step.needs.iter().map(|id| by_id[id]).collect();
+            let before: Vec<NodeIndex> = graph[node].needs.iter().map(|id| by_id[id]).collect();
             for earlier in before {
                 let _ = graph.add_edge(earlier, node, ());
             }
@@ -156,94 +157,15 @@ impl Plan {
             by_id,
             hash: String::new(),
         };
-        let order = plan.topological()?;
-        plan.check_names(&order)?;
-        plan.hash = plan.compute_hash();
+        names::check(&plan.site, plan.graph.node_weights())?;
+        let bytes = serde_json::to_vec(&plan).map_err(|e| PlanError::NotText(e.to_string()))?;
+        plan.hash = blake3::hash(&bytes).to_hex().to_string();
         Ok(plan)
     }
 
     /// The steps, each after all that it needs; among those that are free, in the order of their names.
-    pub fn topological(&self) -> Result<Vec<NodeIndex>, PlanError> {
-        let mut missing: Vec<usize> = self
-            .graph
-            .node_indices()
-            .map(|n| self.graph.neighbors_directed(n, Direction::Incoming).count())
-            .collect();
-        let mut free: BTreeSet<(&StepId, NodeIndex)> = self
-            .graph
-            .node_indices()
-            .filter(|n| missing[n.index()] == 0)
-            .map(|n| (&self.graph[n].id, n))
-            .collect();
-        let mut order = Vec::with_capacity(self.graph.node_count());
-        while let Some((_, node)) = free.pop_first() {
-            order.push(node);
-            for next in self.graph.neighbors_directed(node, Direction::Outgoing) {
-                missing[next.index()] -= 1;
-                if missing[next.index()] == 0 {
-                    let _ = free.insert((&self.graph[next].id, next));
-                }
-            }
-        }
-        if order.len() == self.graph.node_count() {
-            Ok(order)
-        } else {
-            Err(PlanError::Cycle(self.cycle(&missing)))
-        }
-    }
-
-    /// One whole cycle, among the nodes that are never free: walk back along needs until a node comes again.
-    fn cycle(&self, missing: &[usize]) -> Vec<StepId> {
-        let Some(mut node) = self.graph.node_indices().find(|n| missing[n.index()] > 0) else {
-            return Vec::new();
-        };
-        let mut seen = BTreeMap::new();
-        let mut path = Vec::new();
-        while seen.insert(node, path.len()).is_none() {
-            path.push(node);
-            let before =
-                self.graph.neighbors_directed(node, Direction::Incoming).find(|n| missing[n.index()] > 0);
-            match before {
-                Some(before) => node = before,
-                None => return Vec::new(),
-            }
-        }
-        let first = seen.get(&node).copied().unwrap_or_default();
-        let start = path.iter().position(|n| *n == node).unwrap_or(first);
-        let mut names: Vec<StepId> = path[start..].iter().map(|n| self.graph[*n].id.clone()).collect();
-        names.reverse();
-        if let Some(first) = names.first().cloned() {
-            names.push(first);
-        }
-        names
-    }
-
-    fn check_names(&self, order: &[NodeIndex]) -> Result<(), PlanError> {
-        for node in order {
-            let step = &self.graph[*node];
-            let missing = |what: String| PlanError::NotInSite { step: step.id.clone(), what };
-            if !self.site.hosts.contains_key(&step.host) {
-                return Err(missing(format!("host '{}'", step.host)));
-            }
-            if let Some(volume) = step.action.volume().filter(|v| !self.site.volumes.contains_key(*v)) {
-                return Err(missing(format!("volume '{volume}'")));
-            }
-            let library = match &step.action {
-                Action::TapeBackup(tape) => Some(&tape.library),
-                Action::TapeRestore(tape) => Some(&tape.library),
-                _ => None,
-            };
-            if let Some(library) = library.filter(|l| !self.site.libraries.contains_key(*l)) {
-                return Err(missing(format!("library '{library}'")));
-            }
-        }
-        Ok(())
-    }
-
-    fn compute_hash(&self) -> String {
-        // A struct of strings and numbers always serialises.
-        let bytes = serde_json::to_vec(&self.data()).unwrap_or_default();
-        blake3::hash(&bytes).to_hex().to_string()
+    pub fn topological(&self) -> Vec<NodeIndex> {
+        self.graph.node_indices().collect()
     }
 
     /// BLAKE3, in hexadecimal, of all that the plan says, whatever order it was written in.
@@ -268,8 +190,7 @@ impl Plan {
 
     /// The steps in topological order.
     pub fn steps(&self) -> Vec<&PlanStep> {
-        // A plan that was made is without cycles.
-        self.topological().unwrap_or_default().into_iter().map(|n| &self.graph[n]).collect()
+        self.graph.node_weights().collect()
     }
 
     /// The serialised form.

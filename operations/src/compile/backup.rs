@@ -1,0 +1,132 @@
+//! The steps of a backup: the procedure of the field, in which the resync that precedes a backup and the resync inside
+//! it are one step.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    action::{
+        Action, Confirm, Nothing, Quiesce, RecordStep, StepDeclaration, TapeBackup, Thaw, Transfer,
+        VolumeStep,
+    },
+    ids::{HostId, StepId, VolumeId},
+    operation::{Hooks, UsualState},
+};
+
+use super::{
+    draft::Draft,
+    hooks::{self, HOOK_TIMEOUT, Place},
+    setting::Setting,
+};
+
+/// The steps of a backup.
+pub(super) fn steps(setting: &Setting<'_>) -> BTreeMap<StepId, StepDeclaration> {
+    let none = Hooks::default();
+    let hooks = setting.hooks.unwrap_or(&none);
+    let mut draft = Draft::default();
+    let place =
+        |name, after| Place { name, host: setting.primary, timeout: HOOK_TIMEOUT, after, ended: Vec::new() };
+    let begun = hooks::add(&mut draft, &hooks.before, place("before", Vec::new()));
+    let equal = make_equal(&mut draft, setting, "", &begun.after);
+    let ready = hooks::add(&mut draft, &hooks.before_quiesce, place("before-quiesce", equal));
+    let images = window(&mut draft, setting, hooks, &ready.after);
+    let _ = hooks::add(&mut draft, &hooks.after_thaw, place("after-thaw", images.clone()));
+    let record = draft.add("record", setting.primary, record(setting), &images);
+    let entered = enter_on_server(&mut draft, setting, record);
+    let confirmed = to_tape(&mut draft, setting, &entered);
+    if setting.usual_state == UsualState::Paired {
+        // This overwrites the only image on disk, so it waits for the confirmation of the one on tape.
+        let _ = make_equal(&mut draft, setting, "-after", &[confirmed]);
+    }
+    let leaves = draft.leaves();
+    let after = leaves.iter().filter(|id| draft.runs_on_success(id)).cloned().collect();
+    let ended = leaves.into_iter().chain(draft.undoing()).collect();
+    let _ = hooks::add(&mut draft, &hooks.after, Place { ended, ..place("after", after) });
+    draft.done()
+}
+
+/// Purges what the hosts of the secondaries have cached, and then makes every secondary equal to its primary. No image
+/// is overwritten before all caches are purged.
+fn make_equal(draft: &mut Draft, setting: &Setting<'_>, suffix: &str, needs: &[StepId]) -> Vec<StepId> {
+    let secondaries = setting.volumes.iter().copied();
+    let purge = |volume: &VolumeId| Action::PurgeCache(VolumeStep { volume: volume.clone() });
+    let purged = draft.add_each(&format!("purge-cache{suffix}"), secondaries, purge, needs);
+    let resync = |volume: &VolumeId| Action::Resync(VolumeStep { volume: volume.clone() });
+    draft.add_each(&format!("resync{suffix}"), on(setting.primary, setting), resync, &purged)
+}
+
+/// Holds the application still, splits every pair, and lets it go, whatever happens. What follows needs the splits
+/// beside the thaw, since a thaw also follows a split that failed.
+fn window(draft: &mut Draft, setting: &Setting<'_>, hooks: &Hooks, needs: &[StepId]) -> Vec<StepId> {
+    let filesystem = &setting.protect.filesystem;
+    let (mode, window) = (setting.quiesce.mode, setting.quiesce.window);
+    let action = Action::Quiesce(Quiesce { filesystem: filesystem.clone(), mode, window });
+    let quiesce = draft.add("quiesce", setting.primary, action, needs);
+    let place = Place {
+        name: "in-window",
+        host: setting.primary,
+        timeout: HOOK_TIMEOUT.min(window),
+        after: vec![quiesce.clone()],
+        ended: Vec::new(),
+    };
+    let held = hooks::add(draft, &hooks.in_window, place);
+    let split = |volume: &VolumeId| Action::Split(VolumeStep { volume: volume.clone() });
+    let mut done = draft.add_each("split", on(setting.primary, setting), split, &held.after);
+    let before_thaw: Vec<StepId> = done.iter().chain(&held.hooks).chain([&quiesce]).cloned().collect();
+    let action = Action::Thaw(Thaw { filesystem: filesystem.clone() });
+    let thaw = draft.add("thaw", setting.primary, action, &before_thaw);
+    if let Some(step) = draft.step(&quiesce) {
+        step.finally = Some(thaw.clone());
+    }
+    done.push(thaw);
+    done
+}
+
+fn record(setting: &Setting<'_>) -> Action {
+    Action::Record(RecordStep {
+        volumes: setting.protect.volumes.clone(),
+        mode: setting.quiesce.mode,
+        tape_wanted: setting.tape.is_some(),
+    })
+}
+
+/// Carries the record to the backup server, unless there is none or it is the primary's host itself. Gives the host
+/// that has the record last, and the step that entered it there.
+fn enter_on_server<'a>(draft: &mut Draft, setting: &Setting<'a>, record: StepId) -> (&'a HostId, StepId) {
+    let Some(server) = setting.backup_server.filter(|server| *server != setting.primary) else {
+        return (setting.primary, record);
+    };
+    let export = draft.add("export", setting.primary, Action::Export(Nothing {}), &[record]);
+    let action = Action::Transfer(Transfer { to: server.clone() });
+    let transfer = draft.add("transfer", setting.primary, action, &[export]);
+    (server, draft.add("import", server, Action::Import(Nothing {}), &[transfer]))
+}
+
+/// Writes the image to tape, if it is wanted there, and confirms the last record made. Gives that confirmation.
+fn to_tape(draft: &mut Draft, setting: &Setting<'_>, entered: &(&HostId, StepId)) -> StepId {
+    let (last, entered) = entered;
+    let Some((tape, host)) = setting.tape else {
+        let action = Action::Confirm(Confirm::default());
+        return draft.add("confirm", last, action, std::slice::from_ref(entered));
+    };
+    let mount = draft.add("mount", host, Action::Mount(Nothing {}), std::slice::from_ref(entered));
+    let action = Action::TapeBackup(TapeBackup {
+        library: tape.library.clone(),
+        pool: tape.pool.clone(),
+        keep: tape.keep,
+    });
+    let written = draft.add("tape-backup", host, action, std::slice::from_ref(&mount));
+    let unmount = draft.add("unmount", host, Action::Unmount(Nothing {}), &[mount.clone(), written.clone()]);
+    if let Some(step) = draft.step(&mount) {
+        step.finally = Some(unmount.clone());
+    }
+    let action = Action::Confirm(Confirm { tape: true, ..Confirm::default() });
+    draft.add("confirm", host, action, &[written, unmount])
+}
+
+/// Every volume, on this host.
+fn on<'a>(
+    host: &'a HostId,
+    setting: &Setting<'a>,
+) -> impl ExactSizeIterator<Item = (&'a VolumeId, &'a HostId)> {
+    setting.volumes.clone().into_iter().map(move |(volume, _)| (volume, host))
+}

@@ -1,0 +1,16 @@
+//! The compiler, seen from outside: plans, their explicit form, and what does not compile.
+
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod graph;
+#[cfg(test)]
+mod plan;
+#[cfg(test)]
+mod sites;
+#[cfg(test)]
+mod strings;
+#[cfg(test)]
+mod yaml;

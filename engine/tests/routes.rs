@@ -1,5 +1,7 @@
 //! Every call of the service, from the client through the socket and back.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use common::{Serving, fake, fake::MISSING, site, step, submit};

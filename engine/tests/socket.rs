@@ -1,5 +1,7 @@
 //! The socket in the state directory.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Streams, and what becomes of them when either side goes away.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{sync::atomic::Ordering, time::Duration};

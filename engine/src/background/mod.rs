@@ -45,7 +45,8 @@ pub struct Start {
     pub state: PathBuf,
     /// The host whose engine it is.
     pub host: HostId,
-    /// The program's version and build, as its engine gives it in [`EngineInfo::build`].
+    /// The program's version and build, as its engine gives it in [`EngineInfo::build`]. Of two, the one whose first
+    /// differing number is higher is newer.
     pub build: String,
 }
 
@@ -77,7 +78,12 @@ async fn reach(start: &Start) -> Result<Client, StartError> {
         match launch(start).await? {
             Announcement::Ready => {}
             Announcement::Failed { text } => return Err(StartError::Failed(text)),
-            Announcement::Held { pid } => other(&arrivals, pid).await?,
+            Announcement::Held { pid } => {
+                if usable(start, &client).await? {
+                    return Ok(client);
+                }
+                other(&arrivals, pid).await?;
+            }
         }
     }
     if usable(start, &client).await? {
@@ -91,9 +97,8 @@ async fn reach(start: &Start) -> Result<Client, StartError> {
 async fn usable(start: &Start, client: &Client) -> Result<bool, StartError> {
     let info = match client.verify(&start.host).await {
         Ok(info) => info,
-        Err(ClientError::NotRunning(_)) => return Ok(false),
-        // It ended while it was asked: that is for the lock of the store to say.
-        Err(ClientError::Broken(_)) if !listens(client).await => return Ok(false),
+        // One that ended while it was asked may still hold the store: that is for an engine that starts to find out.
+        Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     match version::choose(&start.build, &info) {
@@ -101,10 +106,6 @@ async fn usable(start: &Start, client: &Client) -> Result<bool, StartError> {
         Choice::Refuse(text) => Err(StartError::OtherVersion(text)),
         Choice::Replace => replace(client, &info).await,
     }
-}
-
-async fn listens(client: &Client) -> bool {
-    Client::connect(client.state()).await.is_ok()
 }
 
 /// Asks an older engine to stop and waits until it is gone. Whether it is used as it is, since it is busy.

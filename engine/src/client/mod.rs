@@ -72,7 +72,7 @@ impl Client {
         let answered = tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await;
         answered.unwrap_or_else(|_| {
             let place = self.state.display();
-            Err(ClientError::Broken(format!("the engine of {place} does not answer within {ALIVE:?}")))
+            Err(ClientError::Unreachable(format!("the engine of {place} does not answer within {ALIVE:?}")))
         })
     }
 

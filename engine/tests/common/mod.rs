@@ -1,5 +1,5 @@
 //! What the tests of the engine's door share.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 pub mod fake;
 

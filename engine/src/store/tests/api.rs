@@ -2,22 +2,8 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use tempfile::TempDir;
-
-use crate::store::{Batch, Found, LONGEST_KEY, Options, Store, StoreError, Table};
-
-/// Segments and bounds so small that every test meets many of them.
-pub(super) const SMALL: Options = Options { log_bound: 8 << 10, segment_size: 2 << 10 };
-
-pub(super) fn put(key: &str, value: &str) -> Batch {
-    let mut batch = Batch::default();
-    batch.put(Table::Runs, key, value).unwrap();
-    batch
-}
-
-pub(super) fn all(store: &Store) -> Vec<(String, String)> {
-    store.scan(Table::Runs, "").unwrap()
-}
+use super::{all, put, scratch};
+use crate::store::{Batch, Found, LONGEST_KEY, Store, StoreError, Table};
 
 fn open(directory: &Path) -> (Store, Found) {
     let (store, opened) = Store::open(directory).unwrap();
@@ -26,7 +12,7 @@ fn open(directory: &Path) -> (Store, Found) {
 
 #[test]
 fn what_was_committed_is_read_again_after_closing_and_after_a_crash() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, found) = open(directory.path());
     assert_eq!(found, Found::New);
     assert_eq!(store.commit(put("a", "1")).unwrap(), 1);
@@ -52,7 +38,7 @@ fn what_was_committed_is_read_again_after_closing_and_after_a_crash() {
 
 #[test]
 fn listings_go_forwards_and_backwards_within_a_prefix() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     for key in ["a/1", "a/2", "a/3", "b/1", "ä/1", "", "a/"] {
         store.commit(put(key, key)).unwrap();
@@ -75,7 +61,7 @@ fn listings_go_forwards_and_backwards_within_a_prefix() {
 
 #[test]
 fn large_values_grow_and_shrink_and_leave_nothing() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (mut store, _) = open(directory.path());
     for size in [10, 4094, 4095, 9_000, 100_000, 5_000, 3, 3_000_000] {
         store.commit(put("k", &"x".repeat(size))).unwrap();
@@ -89,12 +75,12 @@ fn large_values_grow_and_shrink_and_leave_nothing() {
     batch.delete(Table::Runs, "k");
     batch.delete(Table::Runs, "k\0");
     store.commit(batch).unwrap();
-    store.inner.shared.read(|view| Ok(assert_eq!(view.len(), 0))).unwrap();
+    assert_eq!(store.inner.shared.read(|view| Ok(view.len())).unwrap(), 0);
 }
 
 #[test]
 fn a_second_opener_is_refused_at_once() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     let refused = Store::open(directory.path()).map(|_| ()).unwrap_err();
     assert!(matches!(refused, StoreError::InUse { holder: Some(id), .. } if id == std::process::id()));
@@ -107,7 +93,7 @@ fn a_second_opener_is_refused_at_once() {
 
 #[test]
 fn what_cannot_be_stored_or_read_is_an_error() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     let mut batch = Batch::default();
     let long = "k".repeat(LONGEST_KEY + 1);
@@ -123,7 +109,7 @@ fn what_cannot_be_stored_or_read_is_an_error() {
 
 #[test]
 fn only_the_owner_may_look_inside() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let state = directory.path().join("deep/state");
     let (store, _) = open(&state);
     store.commit(put("a", "1")).unwrap();
@@ -136,7 +122,7 @@ fn only_the_owner_may_look_inside() {
 
 #[test]
 fn callers_that_wait_at_once_share_a_record() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let numbers = runtime.block_on(async {

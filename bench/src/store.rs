@@ -14,66 +14,65 @@ use resplit_engine::store::{Batch, Store, Table};
 const ROUNDS: usize = 5;
 const KEYS: u32 = 100_000;
 
+/// How many commits of one kind follow each other before the next kind has its turn.
+const SLICE: u32 = 50;
+
 /// Prints the ratios. `scratch` is an empty directory on the disk to be measured.
 pub(crate) fn run(scratch: &Path) -> Result<(), Box<dyn Error>> {
     println!(
-        "commits   raw append    async commit     ratio   blocking commit   ratio   (medians of {ROUNDS}, us each)"
+        "{:>7} {:>12} {:>15} {:>7} {:>17} {:>7}   medians of {ROUNDS}, us each",
+        "commits", "raw append", "async commit", "ratio", "blocking commit", "ratio"
     );
     for count in [100, 1_000, 10_000] {
-        let (mut raw, mut waiting, mut blocking) = (Vec::new(), Vec::new(), Vec::new());
-        for round in 0..ROUNDS {
-            raw.push(append(scratch, count)?);
-            waiting.push(commit(&scratch.join(format!("async-{count}-{round}")), count, true)?);
-            blocking.push(commit(&scratch.join(format!("blocking-{count}-{round}")), count, false)?);
-        }
-        let [raw, waiting, blocking] =
-            [raw, waiting, blocking].map(|times| median(times).as_secs_f64() * 1e6 / f64::from(count));
-        println!(
-            "{count:>7} {raw:>12.1} {waiting:>15.1} {:>9.2} {blocking:>17.1} {:>7.2}",
-            waiting / raw,
-            blocking / raw
-        );
+        let rounds = (0..ROUNDS).map(|_| round(scratch, count)).collect::<Result<Vec<_>, _>>()?;
+        let [raw, waiting, blocking] = [0, 1, 2].map(|kind| {
+            median(rounds.iter().map(|times| times[kind]).collect()).as_secs_f64() * 1e6 / f64::from(count)
+        });
+        let (first, second) = (waiting / raw, blocking / raw);
+        println!("{count:>7} {raw:>12.1} {waiting:>15.1} {first:>7.2} {blocking:>17.1} {second:>7.2}");
     }
     println!("resident after these: {} KiB at most", peak_memory()?);
     opening(&scratch.join("opening"))
 }
 
-fn append(scratch: &Path, count: u32) -> Result<Duration, Box<dyn Error>> {
-    let path = scratch.join("raw");
-    let mut file = File::create(&path)?;
-    let began = Instant::now();
-    for _ in 0..count {
-        file.write_all(&[7; 512])?;
-        file.sync_data()?;
+/// So many raw appends, asynchronous and blocking commits, in turns, so that what else the disk does meets all alike.
+fn round(scratch: &Path, count: u32) -> Result<[Duration; 3], Box<dyn Error>> {
+    let directory = tempfile::TempDir::new_in(scratch)?;
+    let mut raw = File::create(directory.path().join("raw"))?;
+    let (waiting, _) = Store::open(&directory.path().join("async"))?;
+    let (blocking, _) = Store::open(&directory.path().join("blocking"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut times = [Duration::ZERO; 3];
+    for first in (0..count).step_by(SLICE as usize) {
+        let numbers = first..count.min(first + SLICE);
+        let began = Instant::now();
+        for _ in numbers.clone() {
+            raw.write_all(&[7; 512])?;
+            raw.sync_data()?;
+        }
+        times[0] += began.elapsed();
+        let began = Instant::now();
+        for number in numbers.clone() {
+            runtime.block_on(waiting.commit_async(step(number)?))?;
+        }
+        times[1] += began.elapsed();
+        let began = Instant::now();
+        for number in numbers {
+            blocking.commit(step(number)?)?;
+        }
+        times[2] += began.elapsed();
     }
-    let took = began.elapsed();
-    std::fs::remove_file(path)?;
-    Ok(took)
+    waiting.close()?;
+    blocking.close()?;
+    Ok(times)
 }
 
-/// Commits that each say what a step of a chain says: an outcome and the next intent, with some 400 bytes.
-fn commit(directory: &Path, count: u32, waiting: bool) -> Result<Duration, Box<dyn Error>> {
-    let (store, _) = Store::open(directory)?;
-    let step = |number: u32| -> Result<Batch, Box<dyn Error>> {
-        let mut batch = Batch::default();
-        batch.put(Table::Steps, &format!("run/{number:08}"), &"o".repeat(180))?;
-        batch.put(Table::Steps, &format!("run/{:08}", number + 1), &"i".repeat(180))?;
-        Ok(batch)
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let began = Instant::now();
-    for number in 0..count {
-        let batch = step(number)?;
-        if waiting {
-            runtime.block_on(store.commit_async(batch))?
-        } else {
-            store.commit(batch)?
-        };
-    }
-    let took = began.elapsed();
-    store.close()?;
-    std::fs::remove_dir_all(directory)?;
-    Ok(took)
+/// What a step of a chain says: an outcome and the next intent, in some 400 bytes.
+fn step(number: u32) -> Result<Batch, Box<dyn Error>> {
+    let mut batch = Batch::default();
+    batch.put(Table::Steps, &format!("run/{number:08}"), &"o".repeat(180))?;
+    batch.put(Table::Steps, &format!("run/{:08}", number + 1), &"i".repeat(180))?;
+    Ok(batch)
 }
 
 fn opening(directory: &Path) -> Result<(), Box<dyn Error>> {

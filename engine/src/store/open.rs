@@ -36,7 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log_bound: 16 << 20, segment_size: 4 << 20 }
+        Self { log_bound: 16 << 20, segment_size: 1 << 20 }
     }
 }
 

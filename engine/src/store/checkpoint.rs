@@ -29,8 +29,8 @@ pub(super) struct Base {
     pub(super) damaged: Vec<String>,
 }
 
-/// The newest checkpoint that is whole and that a segment continues. Reads it whole; an I/O error is an error, damage
-/// is not as long as an older one is whole.
+/// The newest checkpoint that is whole. Reads it whole; an I/O error is an error, damage is not as long as an older one
+/// is whole, or the log has everything.
 pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreError> {
     let mut damaged = Vec::new();
     for (sequence, path) in numbered(&place.checkpoints, "checkpoint")?.into_iter().rev() {
@@ -38,7 +38,10 @@ pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreE
             Ok(point) if point.sequence == sequence && segments.iter().any(|s| s.before == point) => {
                 return Ok(Base { point, path: Some(path), damaged });
             }
-            Ok(_) => damaged.push(format!("{}: the log does not continue it", path.display())),
+            Ok(point) => {
+                let lost = format!("the log does not continue record {}, with which it ends", point.sequence);
+                return Err(place.damaged(&path, format!("{lost}; the records after that are lost")));
+            }
             Err(Bad::Damaged(why)) => damaged.push(format!("{}: {why}", path.display())),
             Err(Bad::Error(error)) => return Err(error),
         }

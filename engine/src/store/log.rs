@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     error::StoreError,
+    files::sync_directory,
     frame::{self, Point, encode, seal},
     place::Place,
     segment::{self, End, HEADER, Segment, Visit, read_closed, read_last},
@@ -100,6 +101,8 @@ impl Writer {
             }
             file.write_all_at(&vec![0; end.torn], offset).map_err(StoreError::io("write", path))?;
             file.sync_all().map_err(StoreError::io("sync", path))?;
+            // Nor is it known whether the name of a segment was durable.
+            sync_directory(&place.log)?;
         }
         let (place, point, buffer) = (place.clone(), end.point, Vec::new());
         Ok(Self { place, segment, file, offset, point, segment_size, buffer })

@@ -165,14 +165,15 @@ fn create(place: &Place, options: Options, reserve: &Reserve) -> Result<Parts, S
 
 fn go_on(place: &Place, survey: Survey, options: Options, reserve: &Reserve) -> Result<Parts, StoreError> {
     let Survey { segments, base, end, log_bytes, closed } = survey;
-    let clean = closed.as_ref().filter(|closed| closed.is_at(end.point) && end.torn == 0);
-    let used = match clean {
-        Some(closed) => reuse(place, closed, end),
-        None => Err("the store was not closed in order".to_owned()),
-    };
+    let clean = closed.filter(|closed| closed.is_at(end.point) && end.torn == 0);
     let last = segments.last().cloned().ok_or_else(|| place.damaged(&place.log, "it has no segment"))?;
     let writer = Writer::open(place, last, end, clean.is_some(), options.segment_size)?;
+    // Before the view is touched: whatever becomes of this process, it is not trusted a second time.
     Closed::remove(place)?;
+    let used = match clean {
+        Some(closed) => reuse(place, &closed, end),
+        None => Err("the store was not closed in order".to_owned()),
+    };
     let (view, found) = match used {
         Ok(view) => (view, Found::Clean),
         Err(why) => (build(place, &segments, &base, reserve)?, Found::Rebuilt { why }),

@@ -190,7 +190,16 @@ fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
     assert_refused(write_files(&damaged).path());
     let mut left = intact.clone();
     left.retain(|path, _| path.starts_with("checkpoints"));
-    assert!(assert_refused(write_files(&left).path()).contains("every segment"));
+    assert!(assert_refused(write_files(&left).path()).contains("does not continue record 20"));
+    left.retain(|path, _| path != checkpoints[1] && path != checkpoints[0]);
+    left.insert("view/1/db".into(), b"a view alone".to_vec());
+    let outcome = Store::open_with(write_files(&left).path(), SMALL).map(|_| ());
+    assert!(outcome.unwrap_err().to_string().contains("every segment"));
+
+    // A whole checkpoint that is newer than the log: older files were mixed with newer ones.
+    let mut mixed = intact.clone();
+    mixed.retain(|path, _| path.as_path() < Path::new("log/00000000000000000020"));
+    assert_refused(write_files(&mixed).path());
 }
 
 #[test]
@@ -211,6 +220,7 @@ fn a_commit_lost_after_an_orderly_end_is_noticed() {
     assert!(is_damaged(&outcome), "{outcome:?}");
     assert!(outcome.unwrap_err().to_string().contains("ends with record 30, and had record 31"));
 
-    let (store, opened) = Store::open_with(write_files(&intact).path(), SMALL).unwrap();
+    let directory = write_files(&intact);
+    let (store, opened) = Store::open_with(directory.path(), SMALL).unwrap();
     assert_eq!((opened.found, content(&store)), (Found::Clean, states[31].clone()));
 }

@@ -53,7 +53,8 @@ fn an_older_view_put_back_is_not_used() {
     let mut mixed = files(directory.path());
     mixed.retain(|path, _| !path.starts_with("view"));
     mixed.extend(older.into_iter().filter(|(path, _)| path.starts_with("view")));
-    let (store, opened) = Store::open_with(write_files(&mixed).path(), SMALL).unwrap();
+    let copy = write_files(&mixed);
+    let (store, opened) = Store::open_with(copy.path(), SMALL).unwrap();
     assert!(matches!(opened.found, Found::Rebuilt { .. }));
     assert_eq!(content(&store), states[35]);
 }

@@ -86,7 +86,9 @@ fn populate(bed: &Bed) {
         run(&["setfattr", "-n", "security.capability", "-v", capability, text(&able)]);
     }
     fs::create_dir(primary.join("empty")).unwrap();
-    for (name, date) in [("empty", "1969-12-31 23:59:59.5 UTC"), ("directory", "2030-01-01 00:00:00.000000001")] {
+    for (name, date) in
+        [("empty", "1969-12-31 23:59:59.5 UTC"), ("directory", "2030-01-01 00:00:00.000000001")]
+    {
         run(&["touch", "-d", date, text(&primary.join(name))]);
     }
     fs::set_permissions(primary, fs::Permissions::from_mode(0o2750)).unwrap();

@@ -55,7 +55,12 @@ impl FileSystem {
     /// Where temporary files are.
     pub(crate) fn here() -> Self {
         let directory = TempDir::new().unwrap();
-        Self { name: "the current one", root: directory.path().to_owned(), _mount: None, _directory: directory }
+        Self {
+            name: "the current one",
+            root: directory.path().to_owned(),
+            _mount: None,
+            _directory: directory,
+        }
     }
 
     /// A new one of so many MiB in a file; not where the machine cannot.

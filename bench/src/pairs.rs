@@ -72,7 +72,7 @@ fn timed(work: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
 }
 
 fn print(what: &str, mut ours: Vec<Duration>, mut peers: Vec<Duration>) {
-    let mut median = |times: &mut Vec<Duration>| {
+    let median = |times: &mut Vec<Duration>| {
         times.sort();
         times[times.len() / 2].as_secs_f64()
     };
@@ -129,12 +129,12 @@ fn full_copy(place: &Path, what: &str, options: &[&str], synced: bool) -> io::Re
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for round in 0..RUNS {
         let mut our_turn = || {
-            rustix::fs::sync();
+            sync(&primary)?;
             ours.push(timed(|| resync_once(&pair(&primary, secondary.clone())).map(drop))?);
             fs::remove_dir_all(&secondary)
         };
         let mut their_turn = || {
-            rustix::fs::sync();
+            sync(&primary)?;
             peers.push(timed(|| {
                 execute(Command::new("cp").arg("-a").args(options).arg(&primary).arg(&copy))?;
                 if synced { execute(Command::new("sync").arg("-f").arg(&copy)) } else { Ok(()) }
@@ -164,7 +164,7 @@ fn resync(place: &Path) -> io::Result<()> {
     }
     let pair = pair(&primary, place.join("many secondary"));
     let copy = place.join("many copy");
-    settle();
+    settle(&primary)?;
     let _ = resync_once(&pair)?;
     rsync(&primary, &copy)?;
     for (changed, what) in [(0, "none changed"), (1_000, "1 % changed")] {
@@ -177,12 +177,12 @@ fn resync(place: &Path) -> io::Result<()> {
             for round in 0..RUNS {
                 change(&primary, changed, round)?;
                 let mut our_turn = || {
-                    ready(cold)?;
+                    ready(&primary, cold)?;
                     ours.push(timed(|| resync_once(&pair).and_then(|report| expect(&report, changed)))?);
                     io::Result::Ok(())
                 };
                 let mut their_turn = || {
-                    ready(cold)?;
+                    ready(&primary, cold)?;
                     peers.push(timed(|| rsync(&primary, &copy))?);
                     io::Result::Ok(())
                 };
@@ -208,8 +208,7 @@ fn change(primary: &Path, files: usize, round: usize) -> io::Result<()> {
         let file = path.join(format!("file {}", (at * 7 + round * 13) % FILES));
         fs::write(file, format!("changed in round {round}: {:?}\n", Instant::now()))?;
     }
-    settle();
-    Ok(())
+    settle(primary)
 }
 
 fn expect(report: &CopyReport, changed: usize) -> io::Result<()> {
@@ -220,18 +219,23 @@ fn expect(report: &CopyReport, changed: usize) -> io::Result<()> {
 }
 
 /// Lets the clock that stamps files go on, so that what comes next is not in the same tick.
-fn settle() {
-    rustix::fs::sync();
+fn settle(place: &Path) -> io::Result<()> {
+    sync(place)?;
     thread::sleep(Duration::from_millis(20));
+    Ok(())
 }
 
-fn ready(cold: bool) -> io::Result<()> {
-    rustix::fs::sync();
+/// Writes back what waits on the file system of a place, and leaves the others alone.
+fn sync(place: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(place)?)?)
+}
+
+fn ready(place: &Path, cold: bool) -> io::Result<()> {
+    sync(place)?;
     if cold { drop_caches() } else { Ok(()) }
 }
 
 fn drop_caches() -> io::Result<()> {
-    rustix::fs::sync();
     fs::write("/proc/sys/vm/drop_caches", "3")
 }
 

@@ -7,4 +7,7 @@ mod conformance;
 mod crash;
 mod hostile;
 mod random;
+mod shapes;
+mod space;
 mod support;
+mod verbs;

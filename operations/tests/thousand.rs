@@ -4,7 +4,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{SITE, source};
+use common::{SITE, source, text_of};
 use resplit_operations::{
     definitions::{Source, check_all, check_all_partial},
     report::Report,
@@ -104,7 +104,7 @@ fn only(report: &Report, file: &str) -> Report {
 /// A report of very many problems is rendered from an index of lines, not by scanning the text for each.
 #[test]
 fn five_thousand_problems_in_one_file_are_rendered_at_once() {
-    let steps: String = (0..5_000).map(|i| format!("  s{i}: {{ exprt: {{}}, host: a }}\n")).collect();
+    let steps = text_of(5_000, |i| format!("  s{i}: {{ exprt: {{}}, host: a }}\n"));
     let start = std::time::Instant::now();
     let report =
         check_all(source("site.yaml", SITE), vec![source("operations/a.yaml", format!("steps:\n{steps}"))])

@@ -45,6 +45,11 @@ pub(crate) struct LibraryFacts {
 }
 
 impl SiteFacts {
+    /// Whether this names a host of the site. If not, that has been reported, and nothing more can be said of it.
+    fn has_host(&self, view: View<'_>) -> bool {
+        view.text().is_some_and(|name| self.hosts.iter().any(|host| host == name))
+    }
+
     /// Reports every reference to something that is not declared.
     fn unknown_names(&self, references: &[Reference], problems: &mut Vec<Problem>) {
         if !self.whole {

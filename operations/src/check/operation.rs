@@ -107,7 +107,7 @@ fn check_protect(
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
     let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
-    let server = root.get("backup_server");
+    let server = root.get("backup_server").filter(|server| site.has_host(*server));
     let mut first: Option<(&str, View<'_>)> = None;
     for volume in volumes {
         let Some(name) = volume.text() else { continue };
@@ -165,6 +165,9 @@ fn check_tape(tape: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut V
         }
         return;
     };
+    if !site.has_host(server) {
+        return;
+    }
     let library = tape.get("library").and_then(|view| Some((view, site.libraries.get(view.text()?)?)));
     let Some((view, host)) = library.and_then(|(view, facts)| Some((view, facts.host.as_deref()?))) else {
         return;

@@ -79,7 +79,8 @@ fn check_step(name: &str, step: View<'_>, site: &SiteFacts, problems: &mut Vec<P
 fn at_the_library(step: View<'_>, tape: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
     let facts = tape.get("library").and_then(View::text).and_then(|name| site.libraries.get(name));
     let Some(attached) = facts.and_then(|facts| facts.host.as_deref()) else { return };
-    if let Some((host, name)) = step.get("host").and_then(|host| Some((host, host.text()?)))
+    let host = step.get("host").filter(|host| site.has_host(*host));
+    if let Some((host, name)) = host.and_then(|host| Some((host, host.text()?)))
         && name != attached
     {
         problems.push(

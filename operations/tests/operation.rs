@@ -178,6 +178,11 @@ fn the_explicit_form() {
             ],
         ),
         (format!("  a b: {}\n", step("")), &["2:3 a name cannot be 'a b'"]),
+        (
+            "  a: { split: { volume: mail }, host: fileserver }\n  b: { split: { volume: elsewhere }, host: fileserver }\n"
+                .to_owned(),
+            &["3:25 the primaries of one operation are on different hosts"],
+        ),
         ("  {}\n".to_owned(), &["2:3 there are no steps"]),
     ];
     for (steps, expected) in cases {

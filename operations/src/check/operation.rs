@@ -127,12 +127,9 @@ fn check_protect(
         }
         if let Some(host) = facts.host.as_deref() {
             match first {
-                Some((other, place)) if other != host => problems.push(
-                    Problem::at(volume.span(), "the primaries of one operation are on different hosts")
-                        .label(format!("on host '{host}'"))
-                        .related(place.span(), format!("on host '{other}'"))
-                        .help("the host of the primaries coordinates: make one operation a host"),
-                ),
+                Some((other, place)) if other != host => {
+                    problems.push(steps::different_hosts(host, volume, other, place));
+                }
                 Some(_) => {}
                 None => first = Some((host, volume)),
             }

@@ -40,6 +40,7 @@ pub(super) fn check(
     for (name, step) in children(Some(steps)) {
         check_step(name, step, site, problems);
     }
+    one_coordinator(steps, site, problems);
     let edges = edges(steps, &by_name);
     for cycle in cycles(&edges) {
         problems.extend(circle(&names, &cycle));
@@ -91,6 +92,37 @@ fn at_the_library(step: View<'_>, tape: View<'_>, site: &SiteFacts, problems: &m
             .label(format!("expected '{attached}'")),
         );
     }
+}
+
+/// Reports volumes whose primaries are on another host than that of the first: one host coordinates.
+fn one_coordinator(steps: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    let mut first: Option<(&str, View<'_>)> = None;
+    let kinds = steps.entries().iter().flat_map(|step| {
+        let step = steps.at(step.value);
+        step.entries().iter().map(move |entry| step.at(entry.value))
+    });
+    for kind in kinds {
+        let volumes = kind.get("volumes").into_iter().flat_map(View::items).chain(kind.get("volume"));
+        for volume in volumes {
+            let facts = volume.text().and_then(|name| site.volumes.get(name));
+            let Some(host) = facts.and_then(|facts| facts.host.as_deref()) else { continue };
+            match first {
+                Some((other, place)) if other != host => {
+                    problems.push(different_hosts(host, volume, other, place));
+                }
+                Some(_) => {}
+                None => first = Some((host, volume)),
+            }
+        }
+    }
+}
+
+/// The problem that the primaries of one operation are on two hosts.
+pub(super) fn different_hosts(host: &str, volume: View<'_>, other: &str, first: View<'_>) -> Problem {
+    Problem::at(volume.span(), "the primaries of one operation are on different hosts")
+        .label(format!("on host '{host}'"))
+        .related(first.span(), format!("on host '{other}'"))
+        .help("the host of the primaries coordinates: make one operation a host")
 }
 
 /// What each step needs, and where that is written.

@@ -190,7 +190,7 @@ pub(super) fn pool_of_library(tape: View<'_>, site: &SiteFacts, problems: &mut V
     if site.whole && !facts.pools.is_empty() && !facts.pools.iter().any(|known| known == name) {
         let known: Vec<&str> = facts.pools.iter().map(String::as_str).collect();
         let has = format!("library '{}' has", shown(library));
-        problems.push(unknown("pool", name, &known, &has).into_problem(pool.span(), "pool"));
+        problems.push(unknown("pool", name, pool.span(), &known, &has));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    SiteFacts, not_cold, not_zero,
+    MOST_GUESSES, SiteFacts, not_cold, not_zero,
     operation::{check_command, pool_of_library},
     repeated,
     site::children,
@@ -28,13 +28,11 @@ pub(super) fn check(
     let names: Vec<&str> = steps.entries().iter().map(|entry| entry.key.as_str()).collect();
     let by_name: BTreeMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (*name, i)).collect();
     if steps.tree().is_whole() {
-        for reference in references.iter().filter(|r| r.collection == "/steps") {
-            if !by_name.contains_key(reference.name.as_str()) {
-                problems.push(
-                    unknown("step", &reference.name, &names, "the steps are")
-                        .into_problem(reference.span.clone(), "step"),
-                );
-            }
+        let missing =
+            references.iter().filter(|r| r.collection == "/steps" && !by_name.contains_key(r.name.as_str()));
+        for (number, reference) in missing.enumerate() {
+            let known = if number < MOST_GUESSES { names.as_slice() } else { &[] };
+            problems.push(unknown("step", &reference.name, reference.span.clone(), known, "the steps are"));
         }
     }
     for (name, step) in children(Some(steps)) {
@@ -134,8 +132,10 @@ fn edges(steps: View<'_>, by_name: &BTreeMap<&str, usize>) -> Vec<Vec<(usize, Sp
     children(Some(steps)).map(|(_, step)| needs(step)).collect()
 }
 
-/// Circles in which steps need each other, so that every step that is in a circle is on one that is found, or needs one.
-/// Each is a list of steps with the place where the next is named. Depth first, without recursion: O(V+E).
+/// So many circles are looked for.
+const MOST_CIRCLES: usize = 10;
+
+/// Circles in which steps need each other: one at least if there is any. Each is a list of steps with the place where the next is named. Depth first, without recursion: O(V+E).
 fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -153,6 +153,9 @@ fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
         let mut way = vec![(start, 0)];
         marks[start] = Mark::Open(0);
         while let Some((step, looked)) = way.last_mut() {
+            if found.len() == MOST_CIRCLES {
+                return found;
+            }
             let Some((next, _)) = edges[*step].get(*looked) else {
                 marks[*step] = Mark::Done;
                 let _ = way.pop();

@@ -19,6 +19,9 @@ use crate::{
 };
 use file::File;
 
+/// The largest file that is read, in bytes.
+pub const LARGEST: usize = 16 << 20;
+
 /// A file as it was found.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -73,7 +76,8 @@ pub fn check_all_partial(site: Source, operations: Vec<Source>) -> Partial {
     for source in operations {
         match ids.accept(&source) {
             Ok(id) => check_operation(id, source, &facts, &directory, &mut partial),
-            Err((id, problem)) => {
+            Err(refused) => {
+                let (id, problem) = *refused;
                 if problem.severity == Severity::Error {
                     let _ = partial.broken.insert(id, source.path.clone());
                 }

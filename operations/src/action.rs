@@ -120,6 +120,7 @@ pub struct VolumeStep {
 #[serde(deny_unknown_fields)]
 pub struct Quiesce {
     /// What is held still.
+    #[schemars(length(min = 1))]
     pub filesystem: PathBuf,
     /// By what means.
     pub mode: QuiesceMode,
@@ -132,6 +133,7 @@ pub struct Quiesce {
 #[serde(deny_unknown_fields)]
 pub struct Thaw {
     /// The file system that quiesce held still.
+    #[schemars(length(min = 1))]
     pub filesystem: PathBuf,
 }
 

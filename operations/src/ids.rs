@@ -1,17 +1,64 @@
 //! Names. Each is a type of its own, so that a host is never passed where a volume is meant.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest name an operation, and so anything named in a file, may have. In ASCII characters.
 pub const LONGEST_NAME: usize = 64;
 
+/// What a name looks like, in a schema. The words for it: [`NAME_WANTED`].
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$";
+
+/// What a name looks like, in words.
+pub const NAME_WANTED: &str =
+    "a name of at most 64 letters, digits, '.', '_' and '-' that does not begin with '.' or '-'";
+
+/// What a copy group looks like, in a schema.
+pub const COPY_GROUP_PATTERN: &str = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63},[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$";
+
+/// Whether a text may be a name: it becomes a part of file names and command lines.
+pub fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=LONGEST_NAME).contains(&text.len()) && !text.starts_with(['.', '-']) && text.bytes().all(allowed)
+}
+
+/// Whether a text may be a copy group: two names, joined by a comma.
+pub fn is_copy_group(text: &str) -> bool {
+    text.split_once(',').is_some_and(|(group, device)| is_name(group) && is_name(device))
+}
+
+/// The schema of a name. `names` says where what it refers to is declared: `/hosts` and its like in the site,
+/// `/steps` in the operation itself.
+fn name_schema(pattern: &str, names: Option<&str>, description: &str) -> Schema {
+    let mut schema = json_schema!({ "type": "string", "pattern": pattern, "description": description });
+    if let Some(names) = names {
+        let _ = schema.insert("x-names".to_owned(), names.into());
+    }
+    schema
+}
+
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[doc = $doc:literal])* $name:ident) => {
+        name!(@type $(#[doc = $doc])* $name);
+    };
+    ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $names:expr) => {
+        name!(@type $(#[doc = $doc])* $name);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                name_schema($pattern, $names, concat!($($doc),*).trim())
+            }
+        }
+    };
+    (@type $(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub String);
 
@@ -49,27 +96,27 @@ name!(
 );
 name!(
     /// A machine, or a state directory, on which steps run, with a catalog of its own.
-    HostId
+    HostId, NAME_PATTERN, Some("/hosts")
 );
 name!(
     /// What shares one primary; the unit of backup and restore.
-    VolumeId
+    VolumeId, NAME_PATTERN, Some("/volumes")
 );
 name!(
     /// A tape library.
-    LibraryId
+    LibraryId, NAME_PATTERN, Some("/libraries")
 );
 name!(
     /// A pool of cartridges.
-    PoolId
+    PoolId, NAME_PATTERN, None
 );
 name!(
     /// A step of a plan; unique within it.
-    StepId
+    StepId, NAME_PATTERN, Some("/steps")
 );
 name!(
     /// A pair's name in the field's form, `group,device`.
-    CopyGroup
+    CopyGroup, COPY_GROUP_PATTERN, None
 );
 name!(
     /// What is printed on a cartridge.

@@ -49,6 +49,7 @@ pub struct Operation {
 #[serde(deny_unknown_fields)]
 pub struct Protect {
     /// What is quiesced; contains every primary. Relative to the site directory, or absolute.
+    #[schemars(length(min = 1))]
     pub filesystem: PathBuf,
     /// The volumes that are backed up together, at one moment.
     #[schemars(length(min = 1))]
@@ -113,6 +114,11 @@ pub struct Tape {
     pub keep: Keep,
 }
 
+/// How long something is kept, in a schema.
+pub const KEEP_PATTERN: &str = "^([0-9]{1,11}(ms|s|m|h|d)|forever)$";
+/// How long something is kept, in words.
+pub const KEEP_WANTED: &str = "a duration such as 30d, or forever";
+
 /// How long something is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -149,7 +155,7 @@ impl JsonSchema for Keep {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d)|forever)$", "description": "a duration such as 30d, or forever" })
+        schemars::json_schema!({ "type": "string", "pattern": KEEP_PATTERN, "description": KEEP_WANTED })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The machines, or state directories, on which steps run.
+    #[schemars(length(min = 1))]
     pub hosts: BTreeMap<HostId, Host>,
     /// What is backed up.
     pub volumes: BTreeMap<VolumeId, Volume>,
@@ -33,12 +34,14 @@ pub struct Host {
     /// `local`: on this machine.
     pub connect: Connect,
     /// The directory that keeps this host's catalog, journal and socket.
+    #[schemars(length(min = 1))]
     pub state: PathBuf,
 }
 
 /// How a host is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-not-built" = ["ssh://*"]))]
 pub enum Connect {
     /// On this machine, through the socket in its state directory.
     Local,
@@ -53,12 +56,14 @@ pub struct Volume {
     /// Where the original is.
     pub primary: Location,
     /// Its copies, in the order of their generations: the first is generation 0.
+    #[schemars(length(min = 1))]
     pub pairs: Vec<Pair>,
 }
 
 /// The pair drivers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-not-built" = ["image", "btrfs", "lvm", "qemu", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
@@ -71,6 +76,7 @@ pub struct Location {
     /// The host.
     pub host: HostId,
     /// The path there; relative to the site directory, or absolute.
+    #[schemars(length(min = 1))]
     pub path: PathBuf,
 }
 
@@ -93,6 +99,7 @@ pub struct Library {
     /// The host that it is attached to.
     pub host: HostId,
     /// The directory with its cartridges.
+    #[schemars(length(min = 1))]
     pub path: PathBuf,
     /// How many cartridges it holds.
     #[schemars(range(min = 1, max = 10_000))]
@@ -103,6 +110,7 @@ pub struct Library {
     /// What one cartridge holds.
     pub cartridge_size: Size,
     /// The pools that its cartridges are given to.
+    #[schemars(length(min = 1))]
     pub pools: Vec<PoolId>,
 }
 

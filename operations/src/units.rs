@@ -20,6 +20,15 @@ const PERIODS: [(&str, u64); 5] =
 const SIZES: [(&str, u64); 5] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
+/// What a duration looks like, in a schema. As many digits as fit whatever the unit.
+pub const PERIOD_PATTERN: &str = "^[0-9]{1,11}(ms|s|m|h|d)$";
+/// What a duration looks like, in words.
+pub const PERIOD_WANTED: &str = "a duration such as 90s, 10m, 6h or 30d";
+/// What a size looks like, in a schema. As many digits as fit whatever the unit.
+pub const SIZE_PATTERN: &str = "^([0-9]{1,12}(B|KiB|MiB)|[0-9]{1,7}(GiB|TiB))$";
+/// What a size looks like, in words.
+pub const SIZE_WANTED: &str = "a size such as 512KiB, 64MiB or 2GiB";
+
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.bytes().position(|b| !b.is_ascii_digit())?;
     let (number, unit) = text.split_at(end);
@@ -71,7 +80,7 @@ impl fmt::Display for Size {
 }
 
 macro_rules! as_text {
-    ($type:ident, $name:literal, $pattern:literal, $wanted:literal) => {
+    ($type:ident, $name:literal, $pattern:expr, $wanted:expr) => {
         impl Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -98,8 +107,8 @@ macro_rules! as_text {
     };
 }
 
-as_text!(Period, "Duration", "^[0-9]+(ms|s|m|h|d)$", "a duration such as 90s, 10m, 6h or 30d");
-as_text!(Size, "Size", "^[0-9]+(B|KiB|MiB|GiB|TiB)$", "a size such as 512KiB, 64MiB or 2GiB");
+as_text!(Period, "Duration", PERIOD_PATTERN, PERIOD_WANTED);
+as_text!(Size, "Size", SIZE_PATTERN, SIZE_WANTED);
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,26 @@
-//! Drawings of a plan: pure functions from a plan to text.
+//! How things are shown: tables, lines, progress, and drawings of a plan.
 //!
-//! Edges that follow from other edges are left out, so that a drawing shows what a step waits for last; the plan itself,
-//! as JSON or in the explicit form, has all of them.
+//! Drawings are pure functions from a plan to text. Edges that follow from other edges are left out of them, so that a
+//! drawing shows what a step waits for last; the plan itself, as JSON or in the explicit form, has all of them.
 
+pub(crate) mod bars;
 mod blocks;
 mod dot;
 mod graph;
 mod layout;
 mod mermaid;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod record;
 mod routes;
+pub(crate) mod run;
+pub(crate) mod status;
 mod svg;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
+pub(crate) mod units;
 
 pub(crate) use dot::dot;
 pub(crate) use mermaid::mermaid;

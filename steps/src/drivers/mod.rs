@@ -5,9 +5,16 @@ use std::sync::Arc;
 use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind, Volume};
 
 pub mod command;
+pub mod directory;
+pub mod identity;
 pub mod media;
 pub mod pairs;
 pub mod quiesce;
+pub mod shim;
+mod system;
+pub mod users;
+pub mod virtual_library;
+pub mod window;
 
 /// The drivers that an engine has.
 #[derive(Clone)]

@@ -1,0 +1,220 @@
+//! Asks an engine through its socket: the counterpart of [`Service`](crate::service::Service).
+
+mod error;
+mod exchange;
+mod lines;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{Method, body::Bytes};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use resplit_operations::{
+    ids::{BackupId, HostId, RunId},
+    record::Record,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::exchange::{Ask, ask};
+pub use self::{error::ClientError, lines::Lines};
+use crate::{
+    protocol::{
+        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Placed, PlanPreview,
+        RecordVerb, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+    },
+    server::{LARGE_BODY, SMALL_BODY},
+    socket,
+};
+
+/// How long an engine may take to say what it is; it answers from memory.
+const ALIVE: Duration = Duration::from_secs(10);
+
+type Answered<T> = Result<T, ClientError>;
+
+/// Asks the engine of one state directory. Each request has a connection of its own; clones are free.
+#[derive(Clone, Debug)]
+pub struct Client {
+    state: Arc<Path>,
+}
+
+impl Client {
+    /// The engine of a state directory, which listens now.
+    pub async fn connect(state: &Path) -> Answered<Self> {
+        let _ = socket::connect(state).await.map_err(|e| ClientError::connecting(state, &e))?;
+        Ok(Self::of(state))
+    }
+
+    /// The engine of a state directory, whether or not it listens now.
+    pub fn of(state: &Path) -> Self {
+        Self { state: state.into() }
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// What the engine is, if it is that of `host`.
+    pub async fn verify(&self, host: &HostId) -> Answered<EngineInfo> {
+        let info = self.info().await?;
+        if info.host == *host {
+            return Ok(info);
+        }
+        let state = self.state.display().to_string();
+        Err(ClientError::OtherHost { state, wanted: host.clone(), found: info.host })
+    }
+
+    /// What the engine is.
+    pub async fn info(&self) -> Answered<EngineInfo> {
+        match tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let place = self.state.display();
+                Err(ClientError::Broken(format!("the engine of {place} does not answer within {ALIVE:?}")))
+            }
+        }
+    }
+
+    /// Asks it to exit as soon as nothing runs.
+    pub async fn stop(&self) -> Answered<()> {
+        self.act(Method::POST, "/v1/stop".to_owned()).await
+    }
+
+    /// What a plan would do now.
+    pub async fn preview(&self, submit: &Submit) -> Answered<PlanPreview> {
+        self.post("/v1/preview", submit, LARGE_BODY).await
+    }
+
+    /// Starts a run.
+    pub async fn submit(&self, submit: &Submit) -> Answered<Accepted> {
+        self.post("/v1/submit", submit, LARGE_BODY).await
+    }
+
+    /// Runs, the newest first.
+    pub async fn runs(&self, query: &RunsQuery) -> Answered<Vec<RunSummary>> {
+        self.get(with_query("/v1/runs", query)?).await
+    }
+
+    /// One run, whole.
+    pub async fn run(&self, run: &RunId) -> Answered<RunDetail> {
+        self.get(of_run(run, "")).await
+    }
+
+    /// The events of a run from its beginning, then as they happen if `follow`; ends with the run.
+    pub async fn events(&self, run: &RunId, follow: bool) -> Answered<Lines<Event>> {
+        let target = format!("{}?follow={follow}", of_run(run, "/events"));
+        Ok(Lines::new(self.ask(Method::GET, target, Bytes::new(), 0).await?))
+    }
+
+    /// Takes a failed, parked or cancelled run up again.
+    pub async fn resume(&self, run: &RunId) -> Answered<Accepted> {
+        self.act(Method::POST, of_run(run, "/resume")).await
+    }
+
+    /// Asks a run to stop at its next safe point.
+    pub async fn cancel(&self, run: &RunId) -> Answered<()> {
+        self.act(Method::POST, of_run(run, "/cancel")).await
+    }
+
+    /// Answers a parked step.
+    pub async fn answer(&self, run: &RunId, answer: &AnswerRequest) -> Answered<()> {
+        self.post(&of_run(run, "/answer"), answer, SMALL_BODY).await
+    }
+
+    /// The state of the world, as the engine's host sees it.
+    pub async fn world(&self, request: &WorldRequest) -> Answered<World> {
+        self.post("/v1/world", request, LARGE_BODY).await
+    }
+
+    /// The records of the engine's host, in the order of their IDs.
+    pub async fn catalog(&self) -> Answered<Vec<Record>> {
+        self.get("/v1/catalog".to_owned()).await
+    }
+
+    /// Locks, unlocks or waives a record.
+    pub async fn record(&self, id: BackupId, verb: RecordVerb) -> Answered<Record> {
+        let verb = match verb {
+            RecordVerb::Lock => "lock",
+            RecordVerb::Unlock => "unlock",
+            RecordVerb::Waive => "waive",
+        };
+        self.act(Method::POST, format!("/v1/catalog/{id}/{verb}")).await
+    }
+
+    /// Asks for leases: all of them, or none.
+    pub async fn lease(&self, request: &LeaseRequest) -> Answered<LeaseReply> {
+        self.post("/v1/leases", request, SMALL_BODY).await
+    }
+
+    /// Returns when the engine's host has seen more releases than `releases`.
+    pub async fn lease_wait(&self, releases: u64) -> Answered<()> {
+        self.get(format!("/v1/leases/wait?releases={releases}")).await
+    }
+
+    /// Releases all leases of a run.
+    pub async fn release(&self, run: &RunId) -> Answered<()> {
+        self.act(Method::DELETE, format!("/v1/leases/{}", segment(run.as_str()))).await
+    }
+
+    /// Has a step run, or attaches to it: progress and beats while it runs, its end as the last message.
+    pub async fn step(&self, request: &StepRequest) -> Answered<Lines<StepMessage>> {
+        let body = encode(request)?;
+        Ok(Lines::new(self.ask(Method::POST, "/v1/steps".to_owned(), body, LARGE_BODY).await?))
+    }
+
+    /// Places a file into the staging directory of the engine's host, whole or not at all, and returns its path there.
+    /// The digest is BLAKE3 in hexadecimal.
+    pub async fn place(&self, name: &str, digest: &str, bytes: impl Into<Bytes>) -> Answered<PathBuf> {
+        let target = with_query("/v1/files", &[("name", name), ("digest", digest)])?;
+        let placed: Placed = self.ask(Method::PUT, target, bytes.into(), LARGE_BODY).await?.json().await?;
+        Ok(placed.path)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, target: String) -> Answered<T> {
+        self.act(Method::GET, target).await
+    }
+
+    async fn act<T: DeserializeOwned>(&self, method: Method, target: String) -> Answered<T> {
+        self.ask(method, target, Bytes::new(), 0).await?.json().await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, to: &str, body: &impl Serialize, limit: usize) -> Answered<T> {
+        self.ask(Method::POST, to.to_owned(), encode(body)?, limit).await?.json().await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        target: String,
+        body: Bytes,
+        limit: usize,
+    ) -> Answered<exchange::Answer> {
+        ask(&self.state, Ask { method, target, body, limit }).await
+    }
+}
+
+fn of_run(run: &RunId, rest: &str) -> String {
+    format!("/v1/runs/{}{rest}", segment(run.as_str()))
+}
+
+/// A name as one segment of a path, whatever is in it.
+fn segment(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+fn with_query(path: &str, query: &impl Serialize) -> Answered<String> {
+    match serde_urlencoded::to_string(query) {
+        Ok(query) => Ok(format!("{path}?{query}")),
+        Err(error) => Err(ClientError::unfit(format!("{path} cannot be asked: {error}"))),
+    }
+}
+
+fn encode(body: &impl Serialize) -> Answered<Bytes> {
+    match serde_json::to_vec(body) {
+        Ok(body) => Ok(body.into()),
+        Err(error) => Err(ClientError::unfit(format!("the request cannot be written: {error}"))),
+    }
+}

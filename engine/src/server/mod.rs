@@ -1,0 +1,97 @@
+//! The engine's door: HTTP/JSON on its socket, for whatever implements [`Service`].
+
+mod activity;
+mod door;
+mod lines;
+mod problem;
+mod routes;
+mod stopping;
+
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{net::UnixStream, task::JoinSet};
+
+pub use self::activity::{Activity, OpenRequest};
+use self::{door::Door, stopping::Stopping};
+use crate::{service::Service, socket::Listener};
+
+/// The largest body of a request that carries a plan, a step or a file, in bytes.
+pub const LARGE_BODY: usize = 64 << 20;
+
+/// The largest body of any other request, in bytes.
+pub const SMALL_BODY: usize = 1 << 20;
+
+/// How long, once it is told to stop, the server waits for clients to take what they asked for.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Serves until `shutdown` comes, then: takes the socket's name away, refuses new requests (a client takes that for "not
+/// running"), lets calls end and streams deliver what was sent into them, and closes what is still open after 3 s. A stream whose sender
+/// is still there is cut, so that its client does not take it for complete.
+///
+/// Calls that act run to their end whether or not the client is still there; a dropped receiver of a stream is all that
+/// the service notices of it.
+pub async fn serve<S: Service>(
+    mut listener: Listener,
+    service: Arc<S>,
+    activity: Activity,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, stopping) = Stopping::new();
+    let router = routes::router(Door::new(service, activity, stopping.clone()));
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let result = loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break Ok(()),
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
+                    let _ = connections.spawn(converse(stream, router.clone(), stopping.clone()));
+                }
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    listener.retire();
+    let _ = stop.send_replace(true);
+    // Who connected before the name went gets an answer, not a reset.
+    loop {
+        tokio::select! {
+            biased;
+            Ok(stream) = listener.accept() => {
+                let _ = connections.spawn(converse(stream, router.clone(), stopping.clone()));
+            }
+            () = std::future::ready(()) => break,
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!(
+            "closed {} connections whose clients did not take what they asked for",
+            connections.len()
+        );
+        connections.shutdown().await;
+    }
+    result
+}
+
+/// One connection, until the client or a stop ends it.
+async fn converse(stream: UnixStream, router: Router, stopping: Stopping) {
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended early: {error}");
+    }
+}

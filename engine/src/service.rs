@@ -1,0 +1,63 @@
+//! What an engine offers to whoever reaches its socket. The server turns requests into these calls; the client makes
+//! them from the other side.
+
+use std::{future::Future, path::PathBuf};
+
+use resplit_operations::{
+    ids::{BackupId, RunId},
+    record::Record,
+};
+use tokio::sync::mpsc::Receiver;
+
+use crate::protocol::{
+    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Refusal,
+    RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+};
+
+/// A reply.
+pub type Reply<T> = Result<T, Refusal>;
+
+/// What an engine offers.
+pub trait Service: Send + Sync + 'static {
+    /// What it is.
+    fn info(&self) -> EngineInfo;
+    /// What a plan would do now.
+    fn preview(&self, submit: Submit) -> impl Future<Output = Reply<PlanPreview>> + Send;
+    /// Accepts a run, durably, and starts it.
+    fn submit(&self, submit: Submit) -> impl Future<Output = Reply<Accepted>> + Send;
+    /// Runs, the newest first.
+    fn runs(&self, query: RunsQuery) -> impl Future<Output = Reply<Vec<RunSummary>>> + Send;
+    /// One run, whole.
+    fn run(&self, run: RunId) -> impl Future<Output = Reply<RunDetail>> + Send;
+    /// The events of a run from its beginning, then as they happen if `follow`; ends with the run.
+    fn events(&self, run: RunId, follow: bool) -> impl Future<Output = Reply<Receiver<Event>>> + Send;
+    /// Takes a failed, parked or cancelled run up again.
+    fn resume(&self, run: RunId) -> impl Future<Output = Reply<Accepted>> + Send;
+    /// Asks a run to stop at its next safe point.
+    fn cancel(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;
+    /// Answers a parked step.
+    fn answer(&self, run: RunId, answer: AnswerRequest) -> impl Future<Output = Reply<()>> + Send;
+    /// The state of the world, as this host sees it.
+    fn world(&self, request: WorldRequest) -> impl Future<Output = Reply<World>> + Send;
+    /// The records of this host, in the order of their IDs.
+    fn catalog(&self) -> impl Future<Output = Reply<Vec<Record>>> + Send;
+    /// Locks, unlocks or waives a record.
+    fn record(&self, id: BackupId, verb: RecordVerb) -> impl Future<Output = Reply<Record>> + Send;
+    /// Gives leases, or says who holds them.
+    fn lease(&self, request: LeaseRequest) -> impl Future<Output = Reply<LeaseReply>> + Send;
+    /// Returns when this host has seen more releases than `releases`: ask for the leases again then.
+    fn lease_wait(&self, releases: u64) -> impl Future<Output = Reply<()>> + Send;
+    /// Releases all leases of a run.
+    fn release(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;
+    /// Runs a step for another host's engine, or attaches to it, or answers how it ended.
+    fn step(&self, request: StepRequest) -> impl Future<Output = Reply<Receiver<StepMessage>>> + Send;
+    /// Places a file into staging, whole or not at all.
+    fn place(
+        &self,
+        name: String,
+        digest: String,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Reply<PathBuf>> + Send;
+    /// Exits as soon as nothing runs; refuses if something does.
+    fn stop(&self) -> impl Future<Output = Reply<()>> + Send;
+}

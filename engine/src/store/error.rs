@@ -1,0 +1,117 @@
+//! Why the store did not do what was asked, and what to do next.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Why the store did not do what was asked. The message names the place, the cause and what to do next.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("cannot {doing} {}: {error}; {}", path.display(), help(error))]
+    Io {
+        /// What was being done, as a verb: `open`, `sync`.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        error: Arc<io::Error>,
+    },
+    /// Another process has the store.
+    #[error(
+        "{} is in use by {}; ask that engine instead (resplit status), or wait until it has ended",
+        directory.display(), holder.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+    )]
+    InUse {
+        /// The store's directory.
+        directory: PathBuf,
+        /// The process that has it, if it said so.
+        holder: Option<u32>,
+    },
+    /// What is stored is damaged. Nothing was changed.
+    #[error(
+        "{} is damaged: {lost}; nothing was changed: put back a copy of {1}, or set it aside with `mv {1} {1}.damaged` \
+         and learn the backups again from tapes and other hosts with `resplit catalog`",
+        path.display(), directory.display()
+    )]
+    Damaged {
+        /// The file, or the directory from which one is missing.
+        path: PathBuf,
+        /// What is wrong, and what is lost by it.
+        lost: String,
+        /// The store's directory.
+        directory: PathBuf,
+    },
+    /// A file of another format than this program knows.
+    #[error("{} has format {found}, this program knows {known}; use the version of resplit that wrote it", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format that this program reads and writes.
+        known: u32,
+    },
+    /// The view could neither be used nor rebuilt. Every acknowledged commit is in the log.
+    #[error(
+        "the view {} cannot be used: {message}; nothing is lost: end the engine and start it again, it is rebuilt \
+         from the log", path.display()
+    )]
+    View {
+        /// Its directory.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// A value that does not fit its type: it cannot be stored, or was stored by another version.
+    #[error(
+        "the value of {key} in table {table} {message}; if it was stored, use the version of resplit that wrote it"
+    )]
+    Value {
+        /// The table.
+        table: String,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A key or a batch larger than the store takes.
+    #[error("{what} has {size} bytes, the store takes at most {most}; nothing was written: divide it")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The most that is taken, in bytes.
+        most: usize,
+    },
+    /// The store was closed.
+    #[error("the store was closed; start the engine again")]
+    Closed,
+}
+
+/// What to do about an error of the operating system.
+fn help(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there (df), then start again",
+        io::ErrorKind::PermissionDenied => "check its owner and mode (ls -ld), then start again",
+        io::ErrorKind::ReadOnlyFilesystem => "mount the file system for writing, then start again",
+        _ => "check the disk (dmesg), then start again",
+    }
+}
+
+impl StoreError {
+    /// For `map_err`: what was being done to what.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Io { doing, path, error: Arc::new(error) }
+    }
+
+    /// Whether there was no room.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Io { error, .. }
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+}

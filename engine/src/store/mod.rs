@@ -1,0 +1,216 @@
+//! The engine's durable state: a commit log that is the truth, and a view of it that is read.
+//!
+//! A commit is one record appended to a segment of the log and synced with one fdatasync; then it is applied to the
+//! view, then acknowledged. Commits of several callers that wait at once share a record. A checkpoint holds all keys
+//! and values as of a place in the log; the two newest are kept, and the log since the older of them. The view may be
+//! thrown away at any time: it is built again from a checkpoint and the log whenever it was not closed in order.
+//!
+//! Opening reads and checks what is durable before it changes anything. A record at the very end that was torn by a
+//! crash was never acknowledged and is cut off. Any other damage is refused.
+
+mod batch;
+mod checkpoint;
+mod closed;
+mod committer;
+mod error;
+mod files;
+mod frame;
+mod log;
+mod open;
+mod place;
+mod reserve;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+pub use batch::{Batch, LONGEST_KEY, Table};
+pub use error::StoreError;
+pub use open::{Found, Opened, Options};
+
+use committer::{Reply, Request};
+use shared::Shared;
+use view::{Range, View};
+
+/// A handle on the store; cheap to clone. When the last one goes without [`Store::close`], it is as after a crash:
+/// nothing is lost, and the view is built again on opening.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    requests: Option<mpsc::Sender<Request>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Inner {
+    fn wait(&self) {
+        let thread = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the committer ended with a panic");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.requests = None;
+        self.wait();
+    }
+}
+
+impl Store {
+    /// Opens the store in a directory, or creates it. No other process, and no other handle but clones of this one, may
+    /// have it open: [`StoreError::InUse`].
+    pub fn open(directory: &Path) -> Result<(Self, Opened), StoreError> {
+        Self::open_with(directory, Options::default())
+    }
+
+    /// The same, with other sizes.
+    pub fn open_with(directory: &Path, options: Options) -> Result<(Self, Opened), StoreError> {
+        let (committer, opened) = open::open(directory, options)?;
+        let shared = Arc::clone(&committer.shared);
+        let (requests, thread) = committer.start()?;
+        let inner = Inner { shared, requests: Some(requests), committer: Mutex::new(Some(thread)) };
+        Ok((Self { inner: Arc::new(inner) }, opened))
+    }
+
+    /// Makes a batch durable and applies it; blocks until both is done. Gives the number of its record in the log, which
+    /// batches committed at the same moment share; 0 for an empty batch. After an error it is not known whether the
+    /// batch will be there when the store is opened again, and every later commit fails with that error.
+    pub fn commit(&self, batch: Batch) -> Result<u64, StoreError> {
+        if checked(&batch)? {
+            return Ok(0);
+        }
+        self.ask(|reply| Request::Commit(batch.operations, reply))
+    }
+
+    /// The same from async code. Once polled, the batch is committed even if the future is dropped.
+    pub async fn commit_async(&self, batch: Batch) -> Result<u64, StoreError> {
+        if checked(&batch)? {
+            return Ok(0);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.send(Request::Commit(batch.operations, Reply::Async(sender)))?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The value of a key.
+    pub fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, StoreError> {
+        let value = self.read(|view| view.get(table, key))?;
+        value.map(|value| decode(table, key, &value)).transpose()
+    }
+
+    /// The keys that begin with a prefix, and their values, in the order of keys.
+    pub fn scan<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        prefix: &str,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let range = Range { prefix, before: None, backwards: false, limit: usize::MAX, values: true };
+        self.scan_range(table, &range)
+    }
+
+    /// The keys that begin with a prefix, in order.
+    pub fn keys(&self, table: Table, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let range = Range { prefix, before: None, backwards: false, limit: usize::MAX, values: false };
+        let entries = self.read(|view| view.scan(table, &range))?;
+        Ok(entries.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// The last keys that begin with a prefix, before a whole key if one is given, and their values; the last one first,
+    /// at most `limit`.
+    pub fn scan_back<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        self.scan_range(table, &Range { prefix, before, backwards: true, limit, values: true })
+    }
+
+    /// Writes a checkpoint of everything committed so far, and removes what of the log is no longer needed. Blocks its
+    /// caller, not other commits.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.ask(Request::Checkpoint)
+    }
+
+    /// Whether the disk was full, or nearly so: only what must be undone should still be recorded.
+    pub fn is_low_on_space(&self) -> bool {
+        self.inner.shared.reserve.is_low()
+    }
+
+    /// Ends the store in order; whatever still has a handle gets [`StoreError::Closed`]. An error loses nothing.
+    pub fn close(self) -> Result<(), StoreError> {
+        let closed = self.ask(Request::Close);
+        self.inner.wait();
+        closed
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Reply<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.send(request(Reply::Blocking(sender)))?;
+        receiver.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    fn send(&self, request: Request) -> Result<(), StoreError> {
+        let sender = self.inner.requests.as_ref().ok_or(StoreError::Closed)?;
+        sender.send(request).map_err(|_| StoreError::Closed)
+    }
+
+    /// Reads the view; if it fails, once more after it was built again.
+    fn read<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self.inner.shared.read(&read) {
+            Err(error @ StoreError::View { .. }) => {
+                self.ask(|reply| Request::Rebuild(error, reply))?;
+                self.inner.shared.read(read)
+            }
+            done => done,
+        }
+    }
+
+    fn scan_range<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        range: &Range<'_>,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let entries = self.read(|view| view.scan(table, range))?;
+        entries
+            .into_iter()
+            .map(|(key, value)| {
+                let value = decode(table, &key, &value)?;
+                Ok((key, value))
+            })
+            .collect()
+    }
+}
+
+/// Whether a batch writes nothing; an error if it writes too much.
+fn checked(batch: &Batch) -> Result<bool, StoreError> {
+    let (size, most) = (batch.operations.len(), frame::LARGEST_RECORD - frame::HEADER);
+    if size > most {
+        return Err(StoreError::TooLarge { what: "a batch", size, most });
+    }
+    Ok(batch.is_empty())
+}
+
+fn decode<T: DeserializeOwned>(table: Table, key: &str, value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value).map_err(|error| StoreError::Value {
+        table: format!("{table:?}"),
+        key: key.to_owned(),
+        message: format!("cannot be read: {error}"),
+    })
+}

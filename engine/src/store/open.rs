@@ -1,0 +1,211 @@
+//! Opening: everything durable is read and checked before anything is changed.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use super::{
+    checkpoint::{self, Base},
+    closed::Closed,
+    committer::Committer,
+    error::StoreError,
+    files::{create_directory, list, remove_unfinished},
+    frame,
+    log::{self, Writer},
+    place::Place,
+    reserve::Reserve,
+    segment::{End, Segment, segments},
+    shared::{Shared, build},
+    view::View,
+};
+
+/// What may be chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// With how many bytes of log since the last checkpoint a new one is made.
+    pub log_bound: u64,
+    /// The size of a segment of the log, in bytes.
+    pub segment_size: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { log_bound: 16 << 20, segment_size: 4 << 20 }
+    }
+}
+
+/// What was found when a store was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The number of the last commit's record; 0 if there is none.
+    pub sequence: u64,
+    /// What became of the view.
+    pub found: Found,
+    /// Bytes of a commit that a crash tore before it was acknowledged, and that were cut off.
+    pub torn_bytes: u64,
+    /// Checkpoints that are damaged; an older one and the log had everything.
+    pub damaged_checkpoints: Vec<String>,
+}
+
+/// What became of the view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There was no store: it is new and empty.
+    New,
+    /// It had been closed in order.
+    Clean,
+    /// It was built again from checkpoint and log.
+    Rebuilt {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What the durable files say.
+struct Survey {
+    segments: Vec<Segment>,
+    base: Base,
+    end: End,
+    log_bytes: u64,
+    closed: Option<Closed>,
+}
+
+/// Opens, or creates, a store.
+pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Opened), StoreError> {
+    let place = Place::of(directory);
+    create_directory(directory)?;
+    let lock = lock(&place)?;
+    let survey = survey(&place)?;
+
+    for directory in [&place.log, &place.checkpoints] {
+        create_directory(directory)?;
+        remove_unfinished(directory)?;
+    }
+    let (writer, view, log_bytes, opened) = match survey {
+        None => create(&place, options)?,
+        Some(survey) => go_on(&place, survey, options)?,
+    };
+    let reserve = Reserve::new(place.reserve());
+    reserve.restore();
+    let shared = Arc::new(Shared::new(place, reserve, view));
+    Ok((Committer { shared, writer, log_bytes, log_bound: options.log_bound, _lock: lock }, opened))
+}
+
+fn lock(place: &Place) -> Result<File, StoreError> {
+    let path = place.lock();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Who has it is only told to the operator: a number that cannot be read is left out.
+            let _ = file.take(20).read_to_string(&mut holder);
+            return Err(StoreError::InUse {
+                directory: place.root.clone(),
+                holder: holder.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(StoreError::io("write", &path))?;
+    Ok(file)
+}
+
+/// Reads and checks all that is durable; `None` if there is nothing. Changes nothing.
+fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
+    let segments = segments(place)?;
+    if segments.is_empty() && list(&place.checkpoints)?.is_empty() && list(&place.view)?.is_empty() {
+        return Ok(None);
+    }
+    let base = checkpoint::choose(place, &segments)?;
+    let mut log_bytes = 0;
+    let end = log::read(place, &segments, base.point, &mut |writes| {
+        log_bytes += (frame::HEADER + writes.len()) as u64;
+        Ok(())
+    })?;
+    let closed = Closed::read(place)?;
+    if let Some(closed) = closed.as_ref().filter(|closed| closed.sequence > end.point.sequence) {
+        let lost = format!(
+            "it ends with record {}, and had record {} when it was closed; those between are lost",
+            end.point.sequence, closed.sequence
+        );
+        return Err(place.damaged(&place.log, lost));
+    }
+    Ok(Some(Survey { segments, base, end, log_bytes, closed }))
+}
+
+type Parts = (Writer, View, u64, Opened);
+
+fn create(place: &Place, options: Options) -> Result<Parts, StoreError> {
+    let random = Path::new("/dev/urandom");
+    let mut hash = [0; 32];
+    File::open(random)
+        .and_then(|mut file| file.read_exact(&mut hash))
+        .map_err(StoreError::io("read", random))?;
+    let writer = Writer::create(place, hash, options.segment_size)?;
+    let base = Base { point: writer.point(), path: None, damaged: Vec::new() };
+    let view = build(place, &segments(place)?, &base)?;
+    let opened = Opened { sequence: 0, found: Found::New, torn_bytes: 0, damaged_checkpoints: Vec::new() };
+    Ok((writer, view, 0, opened))
+}
+
+fn go_on(place: &Place, survey: Survey, options: Options) -> Result<Parts, StoreError> {
+    let Survey { segments, base, end, log_bytes, closed } = survey;
+    let clean = closed.as_ref().filter(|closed| closed.is_at(end.point) && end.torn == 0);
+    let used = match clean {
+        Some(closed) => reuse(place, closed, end),
+        None => Err("the store was not closed in order".to_owned()),
+    };
+    let last = segments.last().cloned().ok_or_else(|| place.damaged(&place.log, "it has no segment"))?;
+    let writer = Writer::open(place, last, end, clean.is_some(), options.segment_size)?;
+    Closed::remove(place)?;
+    let (view, found) = match used {
+        Ok(view) => (view, Found::Clean),
+        Err(why) => (build(place, &segments, &base)?, Found::Rebuilt { why }),
+    };
+    let opened = Opened {
+        sequence: end.point.sequence,
+        found,
+        torn_bytes: end.torn as u64,
+        damaged_checkpoints: base.damaged,
+    };
+    Ok((writer, view, log_bytes, opened))
+}
+
+/// Opens the view that was closed in order, or says why it is not used.
+fn reuse(place: &Place, closed: &Closed, end: End) -> Result<View, String> {
+    let path = closed.view(place);
+    if !path.is_dir() {
+        return Err(format!("{} is missing", path.display()));
+    }
+    // Within one process, sled lets go of its files a little after it was closed.
+    let mut view = View::open(&path);
+    for _ in 0..5 {
+        if view.is_ok() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+        view = View::open(&path);
+    }
+    let view = view.map_err(|error| error.to_string())?;
+    match view.is_at(end.point) {
+        Ok(true) => Ok(view),
+        Ok(false) => Err(format!("{} does not hold what the log holds", path.display())),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,188 @@
+//! Segments of the log: files of a fixed size, filled with zeros beforehand, so that appending to one changes no
+//! metadata and one fdatasync is one write of the disk.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+use super::{
+    error::StoreError,
+    files::{create_whole, numbered},
+    frame::{Frame, Hash, Point, decode, find},
+    place::Place,
+};
+
+/// The format of segments and checkpoints.
+pub(super) const FORMAT: u32 = 1;
+/// Bytes before the first record: magic 8, format 4, checksum 4, number of the first record 8, hash before it 32.
+pub(super) const HEADER: usize = 64;
+const MAGIC: &[u8; 8] = b"resplitL";
+
+/// A segment of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    /// The place before its first record.
+    pub(super) before: Point,
+}
+
+/// Where the records of a segment end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// The place after the last record.
+    pub(super) point: Point,
+    /// Its offset in the file.
+    pub(super) offset: usize,
+    /// The offset of the last record itself, if there is one.
+    pub(super) last: Option<usize>,
+    /// Bytes of a torn record after it.
+    pub(super) torn: usize,
+}
+
+/// The segments, in order, without gaps. Reads their headers.
+pub(super) fn segments(place: &Place) -> Result<Vec<Segment>, StoreError> {
+    numbered(&place.log, "log")?.into_iter().map(|(first, path)| read_header(place, first, path)).collect()
+}
+
+fn read_header(place: &Place, first: u64, path: PathBuf) -> Result<Segment, StoreError> {
+    let mut header = Vec::with_capacity(HEADER);
+    File::open(&path)
+        .and_then(|file| file.take(HEADER as u64).read_to_end(&mut header))
+        .map_err(StoreError::io("read", &path))?;
+    let damaged =
+        || place.damaged(&path, format!("its header is not one; the records from {first} on are lost"));
+    let (magic, rest) = header.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let (format, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    let (checksum, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    if magic != MAGIC || u32::from_le_bytes(*checksum) != header_checksum(*format, rest) || rest.len() != 48 {
+        return Err(damaged());
+    }
+    let found = u32::from_le_bytes(*format);
+    if found != FORMAT {
+        return Err(StoreError::Format { path, found, known: FORMAT });
+    }
+    let (number, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    let hash: Hash = *rest.first_chunk().ok_or_else(damaged)?;
+    let number = u64::from_le_bytes(*number);
+    if number != first || number == 0 {
+        return Err(
+            place.damaged(&path, format!("it holds the records from {number} on, not those from {first} on"))
+        );
+    }
+    Ok(Segment { path, before: Point { sequence: number - 1, hash } })
+}
+
+fn header_checksum(format: [u8; 4], rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&format);
+    hasher.update(rest);
+    hasher.finalize()
+}
+
+/// Creates a segment of `size` bytes for the records after a place.
+pub(super) fn create(place: &Place, before: Point, size: u64) -> Result<(Segment, File), StoreError> {
+    let path = place.log.join(format!("{:020}.log", before.sequence + 1));
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&FORMAT.to_le_bytes());
+    let mut rest = [0; 48];
+    rest[..8].copy_from_slice(&(before.sequence + 1).to_le_bytes());
+    rest[8..40].copy_from_slice(&before.hash);
+    header.extend_from_slice(&header_checksum(FORMAT.to_le_bytes(), &rest).to_le_bytes());
+    header.extend_from_slice(&rest);
+    let file = create_whole(&path, |file, unfinished| {
+        // Fails at once where there is no room; where it is not supported the zeros below do as well.
+        match fallocate(&*file, FallocateFlags::empty(), 0, size) {
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            Err(error) => return Err(StoreError::io("allocate", unfinished)(error.into())),
+        }
+        let zeros = [0; 1 << 16];
+        let mut left = size.saturating_sub(HEADER as u64);
+        file.write_all(&header).map_err(StoreError::io("write", unfinished))?;
+        while left > 0 {
+            let now = zeros.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            file.write_all(&zeros[..now]).map_err(StoreError::io("write", unfinished))?;
+            left -= now as u64;
+        }
+        Ok(())
+    })?;
+    Ok((Segment { path, before }, file))
+}
+
+/// What is done with the writes of each record.
+pub(super) type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), StoreError> + 'a;
+
+/// Reads the records of a segment that has a successor: up to the place where that begins.
+pub(super) fn read_closed(
+    place: &Place,
+    segment: &Segment,
+    next: &Segment,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let bytes = read_file(&segment.path)?;
+    let end = read_records(place, segment, &bytes, Some(next.before.sequence), visit)?;
+    if end.point == next.before {
+        Ok(())
+    } else {
+        let lost = format!("the records from {} on that belong between are lost", end.point.sequence + 1);
+        Err(place.damaged(&next.path, format!("it does not continue {}; {lost}", segment.path.display())))
+    }
+}
+
+/// Reads the records of the last segment; a record torn by a power cut ends it.
+pub(super) fn read_last(place: &Place, segment: &Segment, visit: &mut Visit<'_>) -> Result<End, StoreError> {
+    let bytes = read_file(&segment.path)?;
+    let mut end = read_records(place, segment, &bytes, None, visit)?;
+    let rest = &bytes[end.offset.min(bytes.len())..];
+    end.torn = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    Ok(end)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, StoreError> {
+    std::fs::read(path).map_err(StoreError::io("read", path))
+}
+
+fn read_records(
+    place: &Place,
+    segment: &Segment,
+    bytes: &[u8],
+    until: Option<u64>,
+    visit: &mut Visit<'_>,
+) -> Result<End, StoreError> {
+    let mut end = End { point: segment.before, offset: HEADER, last: None, torn: 0 };
+    while until != Some(end.point.sequence) {
+        let rest = &bytes[end.offset.min(bytes.len())..];
+        let expected = end.point.sequence + 1;
+        let lost = |why: String| {
+            let lost = format!("at byte {}, {why}; the records from {expected} on are lost", end.offset);
+            place.damaged(&segment.path, lost)
+        };
+        match decode(rest, end.point) {
+            Frame::Record { writes, point, length } => {
+                visit(writes)?;
+                end = End { point, offset: end.offset + length, last: Some(end.offset), torn: 0 };
+            }
+            Frame::Foreign { sequence } => {
+                return Err(lost(format!("record {sequence} does not continue record {}", expected - 1)));
+            }
+            Frame::Seal => {
+                return Err(lost("it is closed, and the segment that continued it is missing".to_owned()));
+            }
+            // Only one record is ever on its way to the disk, so whatever has a successor was whole once.
+            Frame::Nothing => match find(rest) {
+                Some(later) => {
+                    return Err(lost(format!("record {expected} is damaged, record {later} follows it")));
+                }
+                None if until.is_some() => {
+                    return Err(lost(format!("record {expected} is damaged or missing")));
+                }
+                None => break,
+            },
+        }
+    }
+    Ok(end)
+}

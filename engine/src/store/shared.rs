@@ -1,0 +1,128 @@
+//! What readers and the committer share, and how the view comes to be.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use super::{
+    batch::operations,
+    checkpoint::{self, Base, Changes},
+    error::StoreError,
+    files::{create_directory, list},
+    log,
+    place::Place,
+    reserve::Reserve,
+    segment::{Segment, segments},
+    view::View,
+};
+
+/// Whether there is something to read.
+pub(super) enum State {
+    Ready(View),
+    Broken(StoreError),
+    Closed,
+}
+
+/// What readers and the committer share. A commit is applied under the write lock: readers see all of it or nothing.
+pub(super) struct Shared {
+    pub(super) place: Place,
+    pub(super) reserve: Reserve,
+    state: RwLock<State>,
+}
+
+impl Shared {
+    pub(super) fn new(place: Place, reserve: Reserve, view: View) -> Self {
+        Self { place, reserve, state: RwLock::new(State::Ready(view)) }
+    }
+
+    // A panic inside sled is caught below, so a poisoned lock holds a state like any other.
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the view.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.read_state() {
+            State::Ready(view) => read(view),
+            State::Broken(error) => Err(error.clone()),
+            State::Closed => Err(StoreError::Closed),
+        }
+    }
+
+    /// Applies the writes of a record that is durable. Where the view fails it is built again, with that record.
+    pub(super) fn apply(&self, writes: &[u8]) -> Result<(), StoreError> {
+        let mut state = self.write_state();
+        let applied = match &*state {
+            State::Ready(view) => {
+                operations(writes).flatten().try_for_each(|operation| view.apply(operation))
+            }
+            State::Broken(error) => return Err(error.clone()),
+            State::Closed => return Err(StoreError::Closed),
+        };
+        applied.or_else(|error| self.rebuild_in(&mut state, error))
+    }
+
+    /// Throws the view away and builds it again from checkpoint and log.
+    pub(super) fn rebuild(&self, why: StoreError) -> Result<(), StoreError> {
+        self.rebuild_in(&mut self.write_state(), why)
+    }
+
+    fn rebuild_in(&self, state: &mut State, why: StoreError) -> Result<(), StoreError> {
+        tracing::warn!("the view is built again: {why}");
+        // The old one is dropped first: its room may be what is missing.
+        *state = State::Broken(why);
+        let built = segments(&self.place).and_then(|segments| {
+            let base = checkpoint::choose(&self.place, &segments)?;
+            build(&self.place, &segments, &base)
+        });
+        match built {
+            Ok(view) => {
+                *state = State::Ready(view);
+                Ok(())
+            }
+            Err(error) => {
+                *state = State::Broken(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the view away, if there is one that works: nothing is read any more.
+    pub(super) fn close(&self) -> Option<View> {
+        match std::mem::replace(&mut *self.write_state(), State::Closed) {
+            State::Ready(view) => Some(view),
+            State::Broken(_) | State::Closed => None,
+        }
+    }
+}
+
+/// Builds a new view in a fresh directory, after those that were there are removed.
+pub(super) fn build(place: &Place, segments: &[Segment], base: &Base) -> Result<View, StoreError> {
+    let mut changes = Changes::new();
+    log::read(place, segments, base.point, &mut |writes| checkpoint::collect(place, writes, &mut changes))?;
+    let view = View::open(&fresh(place)?)?;
+    checkpoint::merge(place, base, &changes, &mut |key, value| view.apply((key, Some(value))))?;
+    Ok(view)
+}
+
+/// A directory that no view was ever in while any other is there.
+fn fresh(place: &Place) -> Result<PathBuf, StoreError> {
+    create_directory(&place.view)?;
+    let old: Vec<_> = list(&place.view)?.into_iter().filter(|path| path.is_dir()).collect();
+    let number =
+        old.iter().filter_map(|path| path.file_name()?.to_str()?.parse::<u64>().ok()).max().unwrap_or(0);
+    for path in old {
+        if let Err(error) = fs::remove_dir_all(&path) {
+            tracing::warn!("cannot remove the old view {}: {error}", path.display());
+        }
+    }
+    let path = place.view.join(format!("{}", number + 1));
+    create_directory(&path)?;
+    Ok(path)
+}

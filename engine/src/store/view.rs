@@ -1,0 +1,215 @@
+//! The view: what everything reads. It holds what checkpoint and log hold, and may be thrown away at any time.
+
+use std::{
+    fs::{self, File},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    batch::{Operation, Table},
+    error::StoreError,
+    files::list,
+    frame::Point,
+};
+
+/// Values over this many bytes are divided: sled would put them into files that it never syncs.
+const CHUNK: usize = 4096;
+/// In the first byte of a stored value: the value follows, or the number of its chunks does.
+const WHOLE: u8 = 0;
+const DIVIDED: u8 = 1;
+/// Set in the first byte of a chunk's key, which is otherwise the table.
+const CHUNK_BIT: u8 = 0x80;
+/// Where the place in the log is kept that the view was closed at. No table has the number 0.
+const POINT: &[u8] = &[0];
+const CACHE: u64 = 64 << 20;
+
+/// A sled database in a directory of its own.
+pub(super) struct View {
+    db: sled::Db,
+    path: PathBuf,
+}
+
+impl View {
+    /// Opens, or creates, the database in a directory.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::default().path(path).flush_every_ms(None).cache_capacity(CACHE);
+        let db = contained(path, || config.open())?;
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    /// Whether it was closed at this place.
+    pub(super) fn is_at(&self, point: Point) -> Result<bool, StoreError> {
+        let stored = self.sled(|db| db.get(POINT))?;
+        Ok(stored.is_some_and(|stored| *stored == encode_point(point)))
+    }
+
+    /// The directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Stores or removes.
+    pub(super) fn apply(&self, (key, value): Operation<'_>) -> Result<(), StoreError> {
+        let Some(value) = value else {
+            let old = self.sled(|db| db.remove(key))?;
+            return self.remove_chunks(key, 0, old.as_deref());
+        };
+        let (stored, chunks) = if value.len() <= CHUNK {
+            ([&[WHOLE], value].concat(), 0)
+        } else {
+            let mut count = 0_u32;
+            for chunk in value.chunks(CHUNK) {
+                self.sled(|db| db.insert(chunk_key(key, count), chunk))?;
+                count += 1;
+            }
+            ([&[DIVIDED], &count.to_le_bytes()[..]].concat(), count)
+        };
+        let old = self.sled(|db| db.insert(key, stored))?;
+        self.remove_chunks(key, chunks, old.as_deref())
+    }
+
+    fn remove_chunks(&self, key: &[u8], from: u32, old: Option<&[u8]>) -> Result<(), StoreError> {
+        for number in from..old.map_or(0, chunks) {
+            self.sled(|db| db.remove(chunk_key(key, number)))?;
+        }
+        Ok(())
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = table.key(key);
+        let stored = self.sled(|db| db.get(&key))?;
+        stored.map(|stored| self.value(&key, &stored)).transpose()
+    }
+
+    fn value(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+        match stored.split_first() {
+            Some((&WHOLE, value)) => Ok(value.to_vec()),
+            Some((&DIVIDED, _)) => {
+                let mut value = Vec::new();
+                for number in 0..chunks(stored) {
+                    let chunk = self.sled(|db| db.get(chunk_key(key, number)))?;
+                    value.extend_from_slice(&chunk.ok_or_else(|| self.broken("part of a value is missing"))?);
+                }
+                Ok(value)
+            }
+            _ => Err(self.broken("a value makes no sense")),
+        }
+    }
+
+    /// The keys from `from` to before `to`, with their values if wanted, from the first or from the last, at most so
+    /// many.
+    pub(super) fn scan(&self, table: Table, range: &Range<'_>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let start = table.key(range.prefix);
+        let mut end = start.clone();
+        // No byte of a table's number or of UTF-8 text is 255.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        if let Some(before) = range.before {
+            end = end.min(table.key(before));
+        }
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let mut entries = self.sled(|db| {
+            let entries = db.range(start..end);
+            if range.backwards {
+                entries.rev().take(range.limit).collect()
+            } else {
+                entries.take(range.limit).collect::<sled::Result<Vec<_>>>()
+            }
+        })?;
+        entries
+            .drain(..)
+            .map(|(key, stored)| {
+                let name = std::str::from_utf8(&key[1..]).map_err(|_| self.broken("a key is not text"))?;
+                let value = if range.values { self.value(&key, &stored)? } else { Vec::new() };
+                Ok((name.to_owned(), value))
+            })
+            .collect()
+    }
+
+    /// Notes the place in the log, closes the database and makes its files durable. Gives its directory.
+    pub(super) fn close(self, point: Point) -> Result<PathBuf, StoreError> {
+        self.sled(|db| db.insert(POINT, encode_point(point)).and_then(|_| db.flush()))?;
+        let Self { db, path } = self;
+        contained(&path, || {
+            drop(db);
+            Ok(())
+        })?;
+        sync_all(&path)?;
+        Ok(path)
+    }
+
+    /// How many entries there are: keys and chunks.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.db.iter().keys().filter(|key| key.as_deref() != Ok(POINT)).count()
+    }
+
+    fn broken(&self, message: &str) -> StoreError {
+        StoreError::View { path: self.path.clone(), message: message.to_owned() }
+    }
+
+    fn sled<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
+        contained(&self.path, || call(&self.db))
+    }
+}
+
+/// Which keys of a table.
+pub(super) struct Range<'a> {
+    /// How they begin.
+    pub(super) prefix: &'a str,
+    /// Before which key they come.
+    pub(super) before: Option<&'a str>,
+    /// Whether the last ones come first.
+    pub(super) backwards: bool,
+    /// How many at most.
+    pub(super) limit: usize,
+    /// Whether their values are wanted.
+    pub(super) values: bool,
+}
+
+/// Calls sled, which panics on some damage.
+fn contained<T>(path: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    let message = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it panicked")
+            .to_owned(),
+    };
+    Err(StoreError::View { path: path.to_owned(), message })
+}
+
+fn encode_point(point: Point) -> Vec<u8> {
+    [&point.sequence.to_le_bytes()[..], &point.hash].concat()
+}
+
+fn chunk_key(key: &[u8], number: u32) -> Vec<u8> {
+    let (table, rest) = key.split_first().map_or((0, key), |(table, rest)| (*table, rest));
+    let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+    [&[table | CHUNK_BIT], &length.to_be_bytes()[..], rest, &number.to_be_bytes()].concat()
+}
+
+/// How many chunks a stored value has.
+fn chunks(stored: &[u8]) -> u32 {
+    match stored.split_first() {
+        Some((&DIVIDED, count)) => count.first_chunk().map_or(0, |count| u32::from_le_bytes(*count)),
+        _ => 0,
+    }
+}
+
+fn sync_all(path: &Path) -> Result<(), StoreError> {
+    if fs::symlink_metadata(path).map_err(StoreError::io("read", path))?.is_dir() {
+        for entry in list(path)? {
+            sync_all(&entry)?;
+        }
+    }
+    File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))
+}

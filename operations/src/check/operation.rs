@@ -1,0 +1,239 @@
+//! What an operation means, in its declarative form and in general.
+
+use std::path::Path;
+
+use super::{SiteFacts, cron, not_cold, not_zero, repeated, site::children, steps, unknown};
+use crate::{
+    report::{Problem, shown},
+    schema::{Reference, nearest},
+    site::absolute,
+    yaml::{Tree, View},
+};
+
+/// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
+const WITH_PROTECT_ONLY: [&str; 5] = ["backup_server", "usual_state", "quiesce", "tape", "hooks"];
+
+/// Checks an operation against its site, whose relative paths are relative to `directory`.
+pub(crate) fn check(
+    tree: &Tree,
+    site: &SiteFacts,
+    directory: &Path,
+    references: &[Reference],
+    problems: &mut Vec<Problem>,
+) {
+    let Some(root) = tree.root() else { return };
+    site.unknown_names(references, problems);
+    forms(root, problems);
+    usual_state(root, problems);
+    if let Some(protect) = root.get("protect") {
+        check_protect(protect, root, site, directory, problems);
+    }
+    if let Some(tape) = root.get("tape") {
+        check_tape(tape, root, site, problems);
+    }
+    if let Some(quiesce) = root.get("quiesce") {
+        not_cold(quiesce.get("mode"), problems);
+        not_zero(quiesce.get("window"), "the window", problems);
+    }
+    for (_, hooks) in children(root.get("hooks")) {
+        for hook in hooks.items() {
+            check_command(hook, "the hook", problems);
+        }
+    }
+    if let Some(schedule) = root.get("schedule") {
+        check_schedule(schedule, problems);
+    }
+    if let Some(declared) = root.get("steps") {
+        steps::check(declared, site, references, problems);
+    }
+}
+
+fn forms(root: View<'_>, problems: &mut Vec<Problem>) {
+    match (root.entry("protect"), root.entry("steps")) {
+        (Some(protect), Some(steps)) => problems.push(
+            Problem::at(steps.key_span.clone(), "an operation has either 'protect' or 'steps', not both")
+                .label("every step, as written")
+                .related(protect.key_span.clone(), "what to protect: the steps follow")
+                .help("remove one; `resplit plan --expand` prints the steps that 'protect' stands for"),
+        ),
+        (None, Some(_)) => {
+            for key in WITH_PROTECT_ONLY.iter().filter_map(|key| root.entry(key)) {
+                problems.push(
+                    Problem::at(key.key_span.clone(), format!("'{}' means nothing beside 'steps'", key.key))
+                        .label("only with 'protect'")
+                        .help("say it in the steps, and remove this key"),
+                );
+            }
+        }
+        (None, None) if !root.tree().lacks_something_in(&root.span()) => {
+            // A key that was probably meant to be one of the two has been reported.
+            let meant = |key: &str| nearest(key, ["protect", "steps"].into_iter()).is_some();
+            if matches!(root.value(), crate::yaml::Value::Map(_))
+                && !root.entries().iter().any(|e| meant(&e.key))
+            {
+                let place =
+                    root.entries().first().map_or_else(|| root.span(), |entry| entry.key_span.clone());
+                problems.push(
+                    Problem::at(place, "the operation says neither what to protect nor which steps to run")
+                        .label("expected 'protect' or 'steps'")
+                        .help("add protect: { filesystem: PATH, volumes: [VOLUME] }"),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn usual_state(root: View<'_>, problems: &mut Vec<Problem>) {
+    let Some(state) = root.get("usual_state").filter(|state| state.text() == Some("paired")) else { return };
+    if root.get("tape").is_none() && !root.tree().lacks_something_in(&root.span()) {
+        problems.push(
+            Problem::at(state.span(), "usual state paired needs tape, since no image is kept on disk")
+                .label("paired, without 'tape'")
+                .help("add tape: { library: LIBRARY, pool: POOL, keep: 30d }, or let the pairs rest split"),
+        );
+    }
+}
+
+fn check_protect(
+    protect: View<'_>,
+    root: View<'_>,
+    site: &SiteFacts,
+    directory: &Path,
+    problems: &mut Vec<Problem>,
+) {
+    let volumes: Vec<View<'_>> = protect.get("volumes").into_iter().flat_map(View::items).collect();
+    repeated(volumes.iter().copied(), "volume", problems);
+    let filesystem =
+        protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
+    let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
+    let server = root.get("backup_server");
+    let mut first: Option<(&str, View<'_>)> = None;
+    for volume in volumes {
+        let Some(name) = volume.text() else { continue };
+        let Some(facts) = site.volumes.get(name) else { continue };
+        if let (Some((view, around)), Some(primary)) = (&around, &facts.primary)
+            && !primary.starts_with(around)
+        {
+            problems.push(
+                Problem::at(
+                    view.span(),
+                    format!("the primary of volume '{name}' is not in this file system"),
+                )
+                .label(format!("does not contain {}", primary.display()))
+                .related(volume.span(), "named here")
+                .help("name the file system that contains every primary: it is what is quiesced"),
+            );
+        }
+        if let Some(host) = facts.host.as_deref() {
+            match first {
+                Some((other, place)) if other != host => problems.push(
+                    Problem::at(volume.span(), "the primaries of one operation are on different hosts")
+                        .label(format!("on host '{host}'"))
+                        .related(place.span(), format!("on host '{other}'"))
+                        .help("the host of the primaries coordinates: make one operation a host"),
+                ),
+                Some(_) => {}
+                None => first = Some((host, volume)),
+            }
+        }
+        if let Some((server, view)) = server.and_then(|view| Some((view.text()?, view)))
+            && let Some(elsewhere) = facts.secondary_hosts.iter().find(|host| *host != server)
+        {
+            problems.push(
+                Problem::at(view.span(), format!("volume '{name}' has a secondary on host '{elsewhere}'"))
+                    .label("mounts the secondaries, so it must have them all")
+                    .related(volume.span(), "named here")
+                    .help(format!("write backup_server: {elsewhere}, or change the secondary in site.yaml")),
+            );
+        }
+    }
+}
+
+fn check_tape(tape: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    not_zero(tape.get("keep"), "the time that a dataset is kept", problems);
+    pool_of_library(tape, site, problems);
+    let Some(server) = root.get("backup_server") else {
+        let beside_steps = root.get("protect").is_none() && root.get("steps").is_some();
+        if !beside_steps && !root.tree().lacks_something_in(&root.span()) {
+            let place = root.entry("tape").map_or_else(|| tape.span(), |entry| entry.key_span.clone());
+            problems.push(
+                Problem::at(place, "tape needs 'backup_server', the host that drives the library")
+                    .label("tape, without 'backup_server'")
+                    .help("add backup_server: HOST"),
+            );
+        }
+        return;
+    };
+    let library = tape.get("library").and_then(|view| Some((view, site.libraries.get(view.text()?)?)));
+    let Some((view, host)) = library.and_then(|(view, facts)| Some((view, facts.host.as_deref()?))) else {
+        return;
+    };
+    if let Some(server_name) = server.text().filter(|name| *name != host) {
+        problems.push(
+            Problem::at(
+                view.span(),
+                format!("this library is attached to host '{host}', not to '{server_name}'"),
+            )
+            .label(format!("attached to '{host}'"))
+            .related(server.span(), "drives the tapes")
+            .help("name a library of the backup server"),
+        );
+    }
+}
+
+/// Reports a pool that its library does not have.
+pub(super) fn pool_of_library(tape: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    let (Some(library), Some(pool)) = (tape.get("library"), tape.get("pool")) else { return };
+    let (Some(library), Some(name)) = (library.text(), pool.text()) else { return };
+    let Some(facts) = site.libraries.get(library) else { return };
+    if site.whole && !facts.pools.is_empty() && !facts.pools.iter().any(|known| known == name) {
+        let known: Vec<&str> = facts.pools.iter().map(String::as_str).collect();
+        let has = format!("library '{}' has", shown(library));
+        problems.push(unknown("pool", name, &known, &has).into_problem(pool.span(), "pool"));
+    }
+}
+
+/// What a hook and a step that is a command have in common.
+pub(super) fn check_command(command: View<'_>, what: &str, problems: &mut Vec<Problem>) {
+    not_zero(command.get("timeout"), "a timeout", problems);
+    if let Some(program) = command.get("argv").and_then(|argv| argv.items().next())
+        && program.text() == Some("")
+    {
+        problems.push(
+            Problem::at(program.span(), format!("{what} names no program")).label("expected a program"),
+        );
+    }
+    for entry in command.get("environment").into_iter().flat_map(View::entries) {
+        if entry.key.contains(['=', '\0']) {
+            problems.push(
+                Problem::at(entry.key_span.clone(), "an environment variable's name cannot contain '='")
+                    .label("expected a name"),
+            );
+        }
+    }
+}
+
+fn check_schedule(schedule: View<'_>, problems: &mut Vec<Problem>) {
+    if let Some(view) = schedule.get("cron")
+        && let Some(text) = view.text()
+        && let Err(error) = cron::check(text)
+    {
+        // Within quotes the fields begin one byte later; an escape among them only widens what is marked.
+        let quote = usize::from(view.span().len() == text.len() + 2);
+        let start = view.span().start + quote;
+        let span = if view.span().len() == text.len() + 2 * quote {
+            start + error.part.start..start + error.part.end
+        } else {
+            view.span()
+        };
+        problems.push(Problem::at(span, error.message).label(error.wanted).help(cron::HELP));
+    }
+    if let Some(view) = schedule.get("timezone")
+        && let Some(name) = view.text()
+    {
+        if let Some(problem) = cron::unknown_zone(name, view.span()) {
+            problems.push(problem);
+        }
+    }
+}

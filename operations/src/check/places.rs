@@ -1,0 +1,110 @@
+//! Places that must not be one another, nor lie in one another: what is copied, what it is copied to, and what resplit
+//! keeps. Lexical: nothing is asked of a file system. All hosts are on this machine, so host names tell no two paths
+//! apart.
+
+use std::path::{Path, PathBuf};
+
+use super::{at, site::children};
+use crate::{
+    report::{Problem, Span},
+    site::absolute,
+    yaml::{Tree, View},
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Primary,
+    Secondary,
+    State,
+    Library,
+}
+
+struct Place {
+    role: Role,
+    /// In words, with its name.
+    what: String,
+    /// The volume it belongs to, if any.
+    volume: String,
+    path: PathBuf,
+    span: Span,
+}
+
+/// Reports every two places that are one, or lie in one another where they must not.
+pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) {
+    let mut places = collect(tree, directory);
+    // An ancestor sorts before all that lies in it, with nothing else in between.
+    places.sort_by(|a, b| a.path.cmp(&b.path).then(a.span.start.cmp(&b.span.start)));
+    let mut around: Vec<&Place> = Vec::new();
+    for place in &places {
+        while around.last().is_some_and(|outer| !place.path.starts_with(&outer.path)) {
+            let _ = around.pop();
+        }
+        // The nearest that matters is reported; what is farther out, is reported for that one.
+        if let Some(problem) = around.iter().rev().find_map(|outer| conflict(outer, place)) {
+            problems.push(problem);
+        }
+        around.push(place);
+    }
+}
+
+fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut add = |role, what: String, volume: &str, path: Option<View<'_>>| {
+        if let Some((text, span)) = path.and_then(|path| Some((path.text()?, path.span()))) {
+            let path = absolute(directory, Path::new(text));
+            places.push(Place { role, what, volume: volume.to_owned(), path, span });
+        }
+    };
+    for (name, host) in children(at(tree, &["hosts"])) {
+        add(Role::State, format!("the state directory of host '{name}'"), "", host.get("state"));
+    }
+    for (name, volume) in children(at(tree, &["volumes"])) {
+        let primary = volume.get("primary").and_then(|primary| primary.get("path"));
+        add(Role::Primary, format!("the primary of volume '{name}'"), name, primary);
+        for (generation, pair) in volume.get("pairs").into_iter().flat_map(View::items).enumerate() {
+            let what = format!("the secondary of volume '{name}', generation {generation},");
+            add(Role::Secondary, what, name, pair.get("secondary").and_then(|side| side.get("path")));
+        }
+    }
+    for (name, library) in children(at(tree, &["libraries"])) {
+        add(Role::Library, format!("the library '{name}'"), "", library.get("path"));
+    }
+    places
+}
+
+/// Why `inner`, which lies in `outer` or is the same, must not.
+fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
+    let same = outer.path == inner.path;
+    let kept = |place: &Place| matches!(place.role, Role::State | Role::Library);
+    // A secondary or library may lie in a state directory, and state directories in one another: neither copies nor
+    // deletes what it does not know. Primaries and secondaries do.
+    if !same && kept(outer) && inner.role != Role::Primary {
+        return None;
+    }
+    let own = !outer.volume.is_empty() && outer.volume == inner.volume && outer.role != inner.role;
+    let help = match (outer.role, inner.role) {
+        _ if own => "a pair needs two directories, neither within the other",
+        (Role::Secondary, Role::Secondary) if same => "give each pair a secondary of its own",
+        (Role::State, Role::State) => "give each host a state directory of its own",
+        (Role::Primary, Role::Primary) => {
+            "what shares a directory is one volume: declare one, or directories side by side"
+        }
+        (Role::Primary, _) => "it would be copied with the primary, and overwritten by a restore",
+        (Role::Secondary, _) => "a resync would remove or overwrite it",
+        _ => "give it a directory of its own",
+    };
+    let relation = if same { "is also" } else { "lies in" };
+    // The one that is written later is where the operator has to look.
+    let (later, earlier) = if outer.span.start > inner.span.start { (outer, inner) } else { (inner, outer) };
+    let role = |place: &Place| if std::ptr::eq(place, outer) { "the outer one" } else { "the inner one" };
+    let (here, there) = if same { ("this place", "the same place") } else { (role(later), role(earlier)) };
+    Some(
+        Problem::at(
+            later.span.clone(),
+            format!("{} {relation} {}", inner.what, outer.what.trim_end_matches(',')),
+        )
+        .label(here)
+        .related(earlier.span.clone(), there)
+        .help(help),
+    )
+}

@@ -1,0 +1,105 @@
+//! What a site means.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated};
+use crate::{
+    report::{Problem, shown},
+    schema::Reference,
+    site::absolute,
+    units::Size,
+    yaml::{Tree, View},
+};
+
+/// The smallest cartridge: room for a label, an index and some data.
+const SMALLEST_CARTRIDGE: Size = Size(1 << 20);
+
+/// Checks a site in its directory; returns what operations are checked against.
+pub(crate) fn check(
+    tree: &Tree,
+    directory: &Path,
+    references: &[Reference],
+    problems: &mut Vec<Problem>,
+) -> SiteFacts {
+    let facts = facts(tree, directory);
+    facts.unknown_names(references, problems);
+    if let Some(volumes) = at(tree, &["volumes"]) {
+        unique_copy_groups(volumes, problems);
+    }
+    for (_, library) in children(at(tree, &["libraries"])) {
+        check_library(library, problems);
+    }
+    places::check(tree, directory, problems);
+    facts
+}
+
+/// The names and values of a map.
+pub(super) fn children(view: Option<View<'_>>) -> impl Iterator<Item = (&str, View<'_>)> {
+    view.into_iter().flat_map(|view| view.entries().iter().map(move |e| (e.key.as_str(), view.at(e.value))))
+}
+
+fn text(view: View<'_>, path: &[&str]) -> Option<String> {
+    path.iter().try_fold(view, |view, key| view.get(key))?.text().map(str::to_owned)
+}
+
+fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
+    let volume = |view: View<'_>| VolumeFacts {
+        host: text(view, &["primary", "host"]),
+        primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
+        secondary_hosts: view
+            .get("pairs")
+            .into_iter()
+            .flat_map(View::items)
+            .filter_map(|pair| text(pair, &["secondary", "host"]))
+            .collect(),
+    };
+    let library = |view: View<'_>| LibraryFacts {
+        host: text(view, &["host"]),
+        pools: view
+            .get("pools")
+            .into_iter()
+            .flat_map(View::items)
+            .filter_map(|pool| pool.text().map(str::to_owned))
+            .collect(),
+    };
+    SiteFacts {
+        whole: tree.is_whole() && tree.root().is_some(),
+        hosts: children(at(tree, &["hosts"])).map(|(name, _)| name.to_owned()).collect(),
+        volumes: children(at(tree, &["volumes"])).map(|(name, v)| (name.to_owned(), volume(v))).collect(),
+        libraries: children(at(tree, &["libraries"]))
+            .map(|(name, v)| (name.to_owned(), library(v)))
+            .collect(),
+    }
+}
+
+fn unique_copy_groups(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeMap::new();
+    for (_, volume) in children(Some(volumes)) {
+        for pair in volume.get("pairs").into_iter().flat_map(View::items) {
+            let Some(name) = pair.get("copy_group") else { continue };
+            let Some(text) = name.text() else { continue };
+            if let Some(first) = seen.insert(text, name.span()) {
+                problems.push(
+                    Problem::at(name.span(), format!("two pairs have the copy group '{}'", shown(text)))
+                        .label("again")
+                        .related(first, "first here")
+                        .help("give each pair a name of its own"),
+                );
+            }
+        }
+    }
+}
+
+fn check_library(library: View<'_>, problems: &mut Vec<Problem>) {
+    repeated(library.get("pools").into_iter().flat_map(View::items), "pool", problems);
+    let Some(size) = library.get("cartridge_size") else { return };
+    if size.text().and_then(Size::parse).is_some_and(|bytes| bytes < SMALLEST_CARTRIDGE) {
+        problems.push(
+            Problem::at(
+                size.span(),
+                format!("a cartridge of {} is too small", size.text().unwrap_or_default()),
+            )
+            .label(format!("expected at least {SMALLEST_CARTRIDGE}")),
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! YAML as a tree of values, each with its place. The only module that knows the parser.
+//!
+//! YAML 1.2 with the core schema; one document; no merge keys, no tags, no keys but text. What is not so is a problem
+//! at its place, and the rest of the file is read all the same.
+
+mod build;
+mod decode;
+mod recover;
+mod scalar;
+mod syntax;
+
+use std::fmt;
+
+pub use decode::{LARGEST, decode};
+pub use recover::parse;
+
+use crate::report::Span;
+
+/// The index of a node in its tree. An alias is the index of what it refers to.
+pub type NodeId = usize;
+
+/// The deepest nesting that is read.
+pub const DEEPEST: usize = 64;
+
+/// The most values that all aliases of a file may stand for.
+pub const MOST_ALIASED: usize = 10_000;
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it is written.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+}
+
+/// A value of the core schema.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Something about which a problem has been reported already.
+    Invalid,
+    /// Nothing at all, `~`, or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Another number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// `- a` or `[a]`.
+    List(Vec<NodeId>),
+    /// `a: b` or `{a: b}`; each key once.
+    Map(Vec<Entry>),
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key is written.
+    pub key_span: Span,
+    /// Its value.
+    pub value: NodeId,
+}
+
+/// All values of one file.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: Option<NodeId>,
+    /// What was left out to read on after an error.
+    pub(super) blanked: Vec<Span>,
+    /// The text that was read in the end: as written, but for what was blanked.
+    pub(super) text: String,
+}
+
+impl Tree {
+    /// The tree of a file of which nothing could be read.
+    pub fn unread() -> Self {
+        Self { blanked: vec![0..0], ..Self::default() }
+    }
+
+    /// The value that the file is; `None` if the file is empty or nothing could be read.
+    pub fn root(&self) -> Option<View<'_>> {
+        self.root.map(|id| View { tree: self, id })
+    }
+
+    /// Whether all of the file was read.
+    pub fn is_whole(&self) -> bool {
+        self.blanked.is_empty()
+    }
+
+    /// Whether something that was left out could have stood in, or right after, this part.
+    pub fn lacks_something_in(&self, span: &Span) -> bool {
+        let after = self.text.get(span.end..).unwrap_or_default();
+        let end = span.end + (after.len() - after.trim_start().len());
+        self.blanked.iter().any(|blank| blank.start < end && blank.end > span.start)
+    }
+}
+
+/// One node, seen in its tree.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    tree: &'a Tree,
+    id: NodeId,
+}
+
+impl<'a> View<'a> {
+    /// The tree it is in.
+    pub const fn tree(self) -> &'a Tree {
+        self.tree
+    }
+
+    /// The same tree, at another node.
+    pub const fn at(self, id: NodeId) -> Self {
+        Self { tree: self.tree, id }
+    }
+
+    /// What it is.
+    pub fn value(self) -> &'a Value {
+        &self.tree.nodes[self.id].value
+    }
+
+    /// Where it is.
+    pub fn span(self) -> Span {
+        self.tree.nodes[self.id].span.clone()
+    }
+
+    /// The value of a key, if this is a map that has it.
+    pub fn get(self, key: &str) -> Option<Self> {
+        self.entry(key).map(|entry| self.at(entry.value))
+    }
+
+    /// The entry of a key, if this is a map that has it.
+    pub fn entry(self, key: &str) -> Option<&'a Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// The entries, if this is a map.
+    pub fn entries(self) -> &'a [Entry] {
+        if let Value::Map(entries) = self.value() { entries } else { &[] }
+    }
+
+    /// The items, if this is a list.
+    pub fn items(self) -> impl Iterator<Item = Self> {
+        let items: &[NodeId] = if let Value::List(items) = self.value() { items } else { &[] };
+        items.iter().map(move |id| self.at(*id))
+    }
+
+    /// The text, if this is text.
+    pub fn text(self) -> Option<&'a str> {
+        if let Value::Text(text) = self.value() { Some(text) } else { None }
+    }
+}
+
+impl fmt::Display for Value {
+    /// What kind of value it is, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid => f.write_str("an unreadable value"),
+            Self::Null => f.write_str("nothing"),
+            Self::Bool(value) => write!(f, "the truth value {value}"),
+            Self::Integer(value) => write!(f, "the number {value}"),
+            Self::Float(value) => write!(f, "the number {value}"),
+            Self::Text(text) => write!(f, "the text '{}'", crate::report::shown(text)),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(_) => f.write_str("a map"),
+        }
+    }
+}

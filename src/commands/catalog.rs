@@ -1,0 +1,131 @@
+//! `resplit catalog`: the backups that exist.
+
+use clap::{Args, Subcommand};
+use resplit_engine::protocol::RecordVerb;
+use resplit_operations::{
+    ids::{HostId, OperationId},
+    record::Record,
+};
+use serde::Serialize;
+
+use crate::{
+    exit::{Exit, Stop},
+    output,
+    references::{BackupName, find_record},
+    render::record,
+    session::{self, Engines, Session},
+};
+
+/// What is asked of the catalogs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the backups that exist
+    List(List),
+    /// Show one backup
+    Show(Name),
+    /// Keep a backup from being overwritten
+    ///
+    /// The pairs that hold a locked backup are not chosen, resynced or restored.
+    Lock(Name),
+    /// Let a backup be overwritten again
+    Unlock(Name),
+    /// Give up on having a backup on tape
+    ///
+    /// A pair whose image is wanted on tape and is not there yet is not chosen, resynced or restored. Waived, it is.
+    Waive(Name),
+}
+
+/// List the backups that exist
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  resplit catalog list\n  resplit catalog list --host backupserver --json"
+)]
+pub(crate) struct List {
+    /// Only of this operation
+    #[arg(long, value_name = "OPERATION")]
+    operation: Option<OperationId>,
+}
+
+/// A backup on the command line.
+#[derive(Args, Debug)]
+pub(crate) struct Name {
+    /// The backup: its ID, after the host where several have it (fileserver:0000000009)
+    #[arg(value_name = "[HOST:]ID")]
+    backup: BackupName,
+}
+
+/// A record, and the host whose catalog has it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    host: &'a HostId,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+/// Does what is asked.
+pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
+    let place = session.site()?;
+    let engines = session.listed(&place).await?;
+    let catalogs = catalogs(&engines).await?;
+    match verb {
+        Verb::List(list) => self::list(list, &catalogs, session),
+        Verb::Show(name) => {
+            let (host, record) = find_record(&catalogs, &name.backup)?;
+            show(host, record, session)
+        }
+        Verb::Lock(name) => change(name, RecordVerb::Lock, &engines, &catalogs, session).await,
+        Verb::Unlock(name) => change(name, RecordVerb::Unlock, &engines, &catalogs, session).await,
+        Verb::Waive(name) => change(name, RecordVerb::Waive, &engines, &catalogs, session).await,
+    }
+}
+
+/// The catalogs of these engines' hosts.
+pub(crate) async fn catalogs(engines: &Engines) -> Result<Vec<(HostId, Vec<Record>)>, Stop> {
+    let mut catalogs = Vec::new();
+    for (host, client) in engines {
+        catalogs.push((host.clone(), client.catalog().await.map_err(session::stop)?));
+    }
+    Ok(catalogs)
+}
+
+fn list(list: &List, catalogs: &[(HostId, Vec<Record>)], session: &Session) -> Result<Exit, Stop> {
+    let all =
+        catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| Row { host, record }));
+    let wanted = |row: &Row<'_>| list.operation.as_ref().is_none_or(|id| row.record.origin.operation == *id);
+    let rows: Vec<Row<'_>> = all.filter(wanted).collect();
+    if session.global.json {
+        output::print_json(&rows)?;
+    } else {
+        output::print(&record::listing(rows.iter().map(|row| (row.host, row.record)), &session.view))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(host: &HostId, record: &Record, session: &Session) -> Result<Exit, Stop> {
+    if session.global.json {
+        output::print_json(&Row { host, record })?;
+    } else {
+        output::print(&record::detail(host, record, &session.view))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn change(
+    name: &Name,
+    verb: RecordVerb,
+    engines: &Engines,
+    catalogs: &[(HostId, Vec<Record>)],
+    session: &Session,
+) -> Result<Exit, Stop> {
+    let (host, record) = find_record(catalogs, &name.backup)?;
+    let Some((_, client)) = engines.iter().find(|(known, _)| known == host) else {
+        return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
+    };
+    let changed = client.record(record.id, verb).await.map_err(session::stop)?;
+    if session.global.json {
+        output::print_json(&Row { host, record: &changed })?;
+    } else {
+        output::print(&record::listing([(host, &changed)].into_iter(), &session.view))?;
+    }
+    Ok(Exit::Done)
+}

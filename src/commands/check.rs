@@ -1,0 +1,64 @@
+//! `resplit check`: every problem of every definition file, each at its place.
+
+use clap::Args;
+use resplit_engine::definitions;
+use resplit_operations::{definitions::check_all_partial, ids::OperationId};
+
+use crate::{
+    exit::{Exit, Stop},
+    output,
+    render::units::count,
+    session::{MOST_PROBLEMS, Session},
+};
+
+/// Check the definition files
+///
+/// Reads site.yaml and operations/*.yaml and reports every problem of every file at once: file, line, column, what
+/// was expected, what to do. Needs no engine and changes nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json")]
+pub(crate) struct Arguments {
+    /// Only these operations, and the site
+    #[arg(value_name = "OPERATION")]
+    operations: Vec<OperationId>,
+}
+
+/// Checks, and reports on standard error; as JSON on standard output.
+pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
+    let directory = session.directory()?;
+    let (site, operations) = definitions::read(&directory);
+    let site_file = site.path.clone();
+    let found = check_all_partial(site, operations);
+    let mut report = found.report.clone();
+    let mut checked = found.operations.len() + found.broken.len();
+    if !arguments.operations.is_empty() {
+        if found.site.is_some() {
+            for id in &arguments.operations {
+                if !found.operations.contains_key(id) && !found.broken.contains_key(id) {
+                    let _ = found.operation(id).map_err(|report| session.problems(&report))?;
+                }
+            }
+        }
+        let file = |id: &OperationId| site_file.with_file_name("operations").join(format!("{id}.yaml"));
+        let wanted: Vec<_> = arguments.operations.iter().map(file).chain([site_file.clone()]).collect();
+        report = report.about(|path| wanted.iter().any(|wanted| wanted == path));
+        checked = arguments.operations.len();
+    }
+    let errors = report.errors();
+    if session.global.json {
+        output::print_json(&report.to_json())?;
+    } else if !report.is_empty() {
+        output::note(report.render(MOST_PROBLEMS, session.view.error_colour).trim_end());
+    }
+    if errors > 0 {
+        return Ok(Exit::Definitions);
+    }
+    if !session.global.json {
+        let verdict = match report.problems().len() {
+            0 => "no problems".to_owned(),
+            warnings => format!("no errors, {}", count(warnings, "warning")),
+        };
+        output::print(&format!("{}, {verdict}\n", count(checked, "operation")))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,129 @@
+//! Which mounted file system a file belongs to.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, statx};
+
+/// A mounted file system, as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// Its number.
+    pub(super) id: u64,
+    /// The file system, however often it is mounted: `major:minor`.
+    pub(super) device: String,
+    /// What of the file system is mounted: `/` is all of it.
+    pub(super) root: String,
+    /// Its type.
+    pub(super) kind: String,
+}
+
+impl Mount {
+    /// The mount that an open file was opened through, and whether the file is the mount's root.
+    pub(super) fn of_file(file: impl AsFd) -> io::Result<(Self, bool)> {
+        let status = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let is_root = status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        Ok((Self::numbered(&status)?, is_root))
+    }
+
+    /// The mount that a path is in; of the nearest parent that exists, if it does not itself.
+    pub(super) fn of_path(path: &Path) -> io::Result<Self> {
+        for path in path.ancestors() {
+            match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
+                Ok(status) => return Self::numbered(&status),
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
+                    // A symbolic link to what is not there yet: it will be made where the link points to.
+                    if let (Ok(target), Some(parent)) = (fs::read_link(path), path.parent()) {
+                        return Self::of_path(&parent.join(target));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// The file system's device, and those that hold the files behind it, where it is on a loop device: what is written
+    /// to one ends in the next.
+    pub(super) fn devices(&self) -> Vec<String> {
+        const DEEPEST: usize = 8;
+        let mut devices = vec![self.device.clone()];
+        let mut device = self.device.clone();
+        while devices.len() < DEEPEST {
+            let link = format!("/sys/dev/block/{device}/loop/backing_file");
+            let Ok(file) = fs::read_to_string(link) else { break };
+            let Ok(below) = Self::of_path(Path::new(file.trim_end())) else { break };
+            device = below.device;
+            devices.push(device.clone());
+        }
+        devices
+    }
+
+    fn numbered(status: &Statx) -> io::Result<Self> {
+        if status.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+            return Err(io::Error::other(
+                "this kernel does not say which mount a file is in (it is older than 5.8)",
+            ));
+        }
+        let list = fs::read_to_string("/proc/self/mountinfo")?;
+        list.lines()
+            .filter_map(Self::parse)
+            .find(|mount| mount.id == status.stx_mnt_id)
+            .ok_or_else(|| io::Error::other("its mount is not listed in /proc/self/mountinfo"))
+    }
+
+    /// One line of `mountinfo`: number, parent, device, root, mount point, options, optional fields, `-`, type, source.
+    fn parse(line: &str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ');
+        let id = fields.next()?.parse().ok()?;
+        let device = fields.nth(1)?.to_owned();
+        let root = fields.next()?.to_owned();
+        let kind = file_system.split(' ').next()?.to_owned();
+        Some(Self { id, device, root, kind })
+    }
+}
+
+/// Opens a directory for its file system's sake, not for its content's.
+pub(super) fn open_directory(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(open(path, flags, Mode::empty())?.into())
+}
+
+/// The running program, also if its file was replaced meanwhile.
+pub(super) fn own_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_mount_list_is_read_with_and_without_optional_fields() {
+        let wanted = Mount { id: 36, device: "7:0".into(), root: "/sub".into(), kind: "ext4".into() };
+        for optional in ["", " shared:1 master:2"] {
+            let line = format!("36 35 7:0 /sub /mnt/a\\040b rw,noatime{optional} - ext4 /dev/loop0 rw");
+            assert_eq!(Mount::parse(&line), Some(wanted.clone()));
+        }
+        assert_eq!(Mount::parse("36 35 7:0 /sub"), None);
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_yet_belongs_to_its_parents_mount() {
+        let proc = Mount::of_path(Path::new("/proc/self")).unwrap();
+        assert_eq!(proc.kind, "proc");
+        assert_eq!(Mount::of_path(Path::new("/proc/not/there")).unwrap(), proc);
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/proc/not/there", directory.path().join("link")).unwrap();
+        assert_eq!(Mount::of_path(&directory.path().join("link/below")).unwrap(), proc);
+        let (mount, is_root) = Mount::of_file(open_directory(Path::new("/proc")).unwrap()).unwrap();
+        assert_eq!((mount, is_root), (proc, true));
+        assert!(!Mount::of_file(open_directory(Path::new("/proc/self/fd")).unwrap()).unwrap().1);
+    }
+}

@@ -32,7 +32,7 @@ fn golden(name: &str, plan: &Plan) {
 }
 
 /// An operation as it is read from the file of that text.
-fn checked(text: &str) -> Operation {
+pub(crate) fn checked(text: &str) -> Operation {
     let source = |path: &str, text: &str| Source {
         path: Path::new(DIRECTORY).join(path),
         content: Ok(text.as_bytes().to_vec()),

@@ -90,6 +90,10 @@ fn explicit_steps_that_could_not_keep_their_promises() {
             "a: { restore: { volume: mail, paths: [../x], to: /tmp }, host: fileserver }",
             "'../x' must be a path below",
         ),
+        (
+            "a: { restore: { volume: mail, paths: [./.], to: /tmp }, host: fileserver }",
+            "'' must be a path below",
+        ),
         ("a: { restore: { volume: mail, paths: [x] }, host: fileserver }", "to another place"),
     ];
     for (steps, words) in cases {

@@ -89,6 +89,9 @@ pub(crate) enum Verb {
     Completions(commands::completions::Arguments),
     /// Print the manual page, or write a page for each verb
     Man(commands::man::Arguments),
+    /// Be the engine of one host
+    #[command(hide = true)]
+    Engine(commands::engine::Arguments),
     /// Hold a file system still, and let it go whatever happens
     #[command(hide = true)]
     Watchdog(commands::watchdog::Arguments),

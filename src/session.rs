@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     path::{Path, PathBuf},
 };
 
 use resplit_engine::{
-    background::{self, Start, StartError},
+    background::{self, StartError},
     client::{Client, ClientError},
     definitions,
+    peers::PeerEngines,
 };
 use resplit_operations::{
     definitions::{Partial, check_all_partial},
@@ -22,7 +22,7 @@ use resplit_operations::{
 use resplit_steps::failure::Failure;
 
 use crate::{
-    build,
+    build::build,
     cli::Global,
     exit::{Exit, Stop},
     hosts::{self, Whereabouts},
@@ -145,20 +145,10 @@ impl Place {
             return Err(Stop::usage(format!("the site has no local host '{host}'")));
         };
         let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
-        let arguments: [OsString; 5] = [
-            "engine".into(),
-            "--site".into(),
-            self.directory.clone().into(),
-            "--host".into(),
-            host.as_str().into(),
-        ];
-        let start = Start {
-            program: std::env::current_exe().map_err(unknown)?,
-            arguments: arguments.into(),
-            state: found.state.clone(),
-            host: host.clone(),
-            build: build::BUILD.to_owned(),
-        };
+        let program = std::env::current_exe().map_err(unknown)?;
+        let build = build(&program);
+        let engines = PeerEngines { program, site: self.directory.clone(), build };
+        let start = engines.start(host, &found.state);
         background::ensure(&start).await.map_err(|error| unstarted(host, error))
     }
 

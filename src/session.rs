@@ -88,7 +88,12 @@ impl Session {
 
     /// An operation. What is wrong with others is told in a word, and hinders nothing.
     pub(crate) fn operation<'p>(&self, place: &'p Place, id: &OperationId) -> Result<&'p Operation, Stop> {
-        let (_, operation) = place.definitions.operation(id).map_err(|report| self.problems(&report))?;
+        let known = &place.definitions;
+        let (_, operation) = known.operation(id).map_err(|report| {
+            let stop = self.problems(&report);
+            let exit = if known.broken.contains_key(id) { Exit::Definitions } else { Exit::Usage };
+            Stop { exit, ..stop }
+        })?;
         let others = place.definitions.broken.len();
         if others > 0 {
             let files = if others == 1 { "one other operation has" } else { "other operations have" };

@@ -1,11 +1,31 @@
-//! What is being done: definitions on disk, the store, the journal, the executor, recovery, leases, obligations, the
-//! catalog; the protocol that engines and command lines speak, and its client.
+//! What is being done: the store, the journal, the executor, recovery, leases, obligations, the catalog; the protocol
+//! that engines and command lines speak, and its client.
 
 pub mod background;
+mod bind;
+mod catalog;
 pub mod client;
 pub mod definitions;
+pub mod engine;
+mod failures;
+mod housekeeping;
+mod leases;
+mod logs;
+mod obligations;
+pub mod offer;
+pub mod peers;
+mod place;
+mod preview;
+pub mod process;
 pub mod protocol;
+mod rows;
+mod run;
+mod serve_step;
 pub mod server;
 pub mod service;
 pub mod socket;
+mod start;
 pub mod store;
+mod transaction;
+mod work;
+mod world;

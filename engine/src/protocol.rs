@@ -535,6 +535,9 @@ pub enum StepEnd {
     Parked {
         /// The question.
         question: String,
+        /// The host could not be asked: then the same try is asked about again, rather than a new one made.
+        #[serde(default)]
+        unreachable: bool,
     },
 }
 

@@ -25,6 +25,9 @@ pub struct Binding {
     /// The cartridge with room for this backup, as of now; the step chooses again under its drive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cartridge: Option<Barcode>,
+    /// Restore even though processes use the primary: asked for by the operator.
+    #[serde(default)]
+    pub force: bool,
     /// Fencing tokens of the leases held, by host. Checked by whoever acts.
     #[serde(default)]
     pub tokens: BTreeMap<HostId, u64>,

@@ -4,10 +4,10 @@
 
 pub mod action;
 pub mod bound;
-pub mod compile;
-pub mod expand;
 mod check;
+pub mod compile;
 pub mod definitions;
+pub mod expand;
 pub mod ids;
 pub mod operation;
 pub mod pair;

@@ -15,7 +15,7 @@ use crate::{
 pub struct Record {
     /// This host's ID.
     pub id: BackupId,
-    /// The part that never changes, whatever host the record is on.
+    /// What the source host said of it, whatever host the record is on.
     #[serde(flatten)]
     pub origin: Origin,
     /// Where the data is.
@@ -193,10 +193,17 @@ impl Record {
 }
 
 impl Origin {
-    /// BLAKE3, in hexadecimal, of everything that never changes.
+    /// BLAKE3, in hexadecimal, of everything that never changes. Which pair holds an image does: it is told anew on
+    /// each host, and by each restore from tape.
     pub fn digest(&self) -> String {
+        let mut origin = self.clone();
+        for image in &mut origin.images {
+            image.copy_group = CopyGroup(String::new());
+            image.generation = 0;
+            image.epoch = 0;
+        }
         // A struct of strings and numbers always serialises.
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        let bytes = serde_json::to_vec(&origin).unwrap_or_default();
         blake3::hash(&bytes).to_hex().to_string()
     }
 }

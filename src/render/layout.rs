@@ -1,15 +1,17 @@
-//! Where the boxes and lines of a drawing go: a lane for each host, a row for each layer of the graph. Lines between rows
-//! that follow each other cross the space between them; longer ones run down a track beside their lane, so that no line
-//! ever crosses a box.
+//! Where the boxes of a drawing go: a lane for each host, a row for each layer of the graph.
 
 use std::collections::BTreeMap;
 
 use resplit_operations::plan::Plan;
 
-use super::graph::{Line, hosts, lines};
+use super::{
+    blocks::{Block, blocks},
+    graph::{Line, hosts},
+    routes::{self, Route},
+};
 
 /// The width of a box.
-pub(super) const BOX_WIDTH: usize = 176;
+pub(super) const BOX_WIDTH: usize = 196;
 /// Its height.
 pub(super) const BOX_HEIGHT: usize = 42;
 /// The space between rows.
@@ -18,12 +20,14 @@ pub(super) const ROW_GAP: usize = 36;
 const TOP: usize = 84;
 /// The space around everything, and between lanes.
 const MARGIN: usize = 14;
+/// The space between blocks beside each other.
 const COLUMN_GAP: usize = 18;
+/// The space between boxes in a frame.
+const INNER_GAP: usize = 8;
+/// The most boxes beside each other in a frame.
+const MOST_ACROSS: usize = 3;
 /// The space beside the boxes of a lane; a window is named there.
-const LANE_SIDE: usize = 26;
-const TRACK_WIDTH: usize = 12;
-/// How far from the middle of a box long lines leave and enter it.
-const PORT: usize = 48;
+pub(super) const LANE_SIDE: usize = 26;
 
 /// A drawing. All in pixels.
 pub(super) struct Layout {
@@ -31,6 +35,8 @@ pub(super) struct Layout {
     pub(super) lanes: Vec<Lane>,
     /// One for each step, in topological order.
     pub(super) boxes: Vec<Place>,
+    /// What lines end at: boxes that stand alone, and frames.
+    pub(super) frames: Vec<Frame>,
     /// The lines, with the points that they pass.
     pub(super) routes: Vec<Route>,
     /// Its width.
@@ -60,190 +66,134 @@ pub(super) struct Place {
     pub(super) y: usize,
 }
 
-/// A line on paper.
-pub(super) enum Route {
-    /// Across the space between two rows.
-    Curve {
-        /// Where it begins.
-        from: (usize, usize),
-        /// Where it ends.
-        to: (usize, usize),
-        /// Whether it ends in an arrow.
-        arrow: bool,
-    },
-    /// Along a track: the corners.
-    Track {
-        /// The points.
-        points: Vec<(usize, usize)>,
-        /// Whether it leads to a step that undoes.
-        finally: bool,
-    },
+/// The place of a block.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    /// Its row.
+    pub(super) row: usize,
+    /// Its lane.
+    pub(super) lane: usize,
+    /// Its left edge.
+    pub(super) x: usize,
+    /// Its width.
+    pub(super) width: usize,
+    /// Its upper edge.
+    pub(super) y: usize,
+    /// Its height.
+    pub(super) height: usize,
+    /// How many boxes are in it; it is drawn if there are several.
+    pub(super) boxes: usize,
 }
 
-/// A step's row, lane and column.
-struct Cell {
-    row: usize,
-    lane: usize,
-    column: usize,
-}
+/// The upper and the lower edge of each row.
+pub(super) type Rows = Vec<(usize, usize)>;
 
 /// Lays a plan out.
 pub(super) fn layout(plan: &Plan) -> Layout {
-    let lines = lines(plan);
+    let (blocks, edges) = blocks(plan);
     let hosts = hosts(plan);
-    let cells = cells(plan, &lines, &hosts);
-    let tracks = tracks(&lines, &cells, hosts.len());
-    let mut in_row: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    for cell in &cells {
-        *in_row.entry((cell.lane, cell.row)).or_default() += 1;
-    }
-    let across = |boxes: usize| boxes * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP.min(boxes * COLUMN_GAP);
+    let rows = rows(&blocks);
+    let mut frames = frames(&blocks, &edges, &rows, hosts.len());
+    let tracks = routes::tracks(&edges, &frames);
     let mut lanes: Vec<Lane> = Vec::with_capacity(hosts.len());
-    let mut x = MARGIN;
-    for (lane, host) in hosts.iter().enumerate() {
-        let most = in_row.range((lane, 0)..=(lane, usize::MAX)).map(|(_, count)| *count).max().unwrap_or(1);
-        let width = across(most) + 2 * LANE_SIDE + tracks.count[lane] * TRACK_WIDTH;
-        lanes.push(Lane { host: host.to_string(), x, width });
-        x += width + MARGIN;
+    let mut left = MARGIN;
+    for (number, host) in hosts.iter().enumerate() {
+        let boxes = frames.iter().filter(|frame| frame.lane == number).map(|frame| frame.x + frame.width);
+        let passing = edges.iter().zip(&tracks).filter(|(line, _)| frames[line.to].lane == number);
+        let most = boxes.chain(passing.filter_map(|(_, track)| *track)).max().unwrap_or_default();
+        let width = most + LANE_SIDE;
+        lanes.push(Lane { host: host.to_string(), x: left, width });
+        left += width + MARGIN;
     }
-    let place = |cell: &Cell| {
-        let (lane, count) = (&lanes[cell.lane], in_row[&(cell.lane, cell.row)]);
-        let boxes_end = lane.width - LANE_SIDE - tracks.count[cell.lane] * TRACK_WIDTH;
-        let spare = (boxes_end - LANE_SIDE - across(count)) / 2;
-        let x = lane.x + LANE_SIDE + spare + cell.column * (BOX_WIDTH + COLUMN_GAP);
-        Place { lane: cell.lane, x, y: TOP + cell.row * (BOX_HEIGHT + ROW_GAP) }
-    };
-    let boxes: Vec<Place> = cells.iter().map(place).collect();
-    let track_x = |lane: usize, track: usize| {
-        lanes[lane].x + lanes[lane].width - LANE_SIDE - (tracks.count[lane] - track) * TRACK_WIDTH
-            + LANE_SIDE / 2
-    };
-    let mut routes = joined(&lines, &cells, &boxes);
-    for (line, track) in lines.iter().zip(&tracks.of) {
-        if let Some(track) = track {
-            let lane = cells[line.to].lane;
-            routes.push(along(boxes[line.from], boxes[line.to], track_x(lane, *track), *track, line.finally));
-        }
+    for frame in &mut frames {
+        frame.x += lanes[frame.lane].x;
     }
-    let rows = cells.iter().map(|cell| cell.row + 1).max().unwrap_or_default();
-    Layout { lanes, boxes, routes, width: x, height: TOP + rows * (BOX_HEIGHT + ROW_GAP) + MARGIN }
+    let mut boxes: Vec<(usize, Place)> = Vec::new();
+    for (block, frame) in blocks.iter().zip(&frames) {
+        boxes.extend(block.steps.iter().enumerate().map(|(at, step)| (*step, inside(*frame, at))));
+    }
+    boxes.sort_unstable_by_key(|(step, _)| *step);
+    let tracks: Vec<Option<usize>> =
+        edges.iter().zip(tracks).map(|(line, track)| Some(track? + lanes[frames[line.to].lane].x)).collect();
+    let routes = routes::routes(&edges, &frames, &rows, &tracks);
+    let height = rows.last().map_or(TOP, |(_, lower)| *lower) + ROW_GAP + MARGIN;
+    let boxes = boxes.into_iter().map(|(_, place)| place).collect();
+    Layout { lanes, boxes, frames, routes, width: left, height }
 }
 
-/// Rows by the longest path; columns so that a step stands near those that it needs.
-fn cells(plan: &Plan, lines: &[Line], hosts: &[&resplit_operations::ids::HostId]) -> Vec<Cell> {
-    let steps = plan.steps();
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+/// The size of a block: its boxes in as many rows as they take.
+fn size(boxes: usize) -> (usize, usize) {
+    let across = boxes.min(MOST_ACROSS);
+    let down = boxes.div_ceil(MOST_ACROSS);
+    let around = if boxes > 1 { INNER_GAP } else { 0 };
+    let side = |count: usize, length: usize| count * (length + INNER_GAP) - INNER_GAP + 2 * around;
+    (side(across, BOX_WIDTH), side(down, BOX_HEIGHT))
+}
+
+/// The place of one box in a block.
+fn inside(frame: Frame, at: usize) -> Place {
+    let around = if frame.boxes > 1 { INNER_GAP } else { 0 };
+    let (column, row) = (at % MOST_ACROSS, at / MOST_ACROSS);
+    Place {
+        lane: frame.lane,
+        x: frame.x + around + column * (BOX_WIDTH + INNER_GAP),
+        y: frame.y + around + row * (BOX_HEIGHT + INNER_GAP),
+    }
+}
+
+fn rows(blocks: &[Block]) -> Rows {
+    let count = blocks.iter().map(|block| block.row + 1).max().unwrap_or_default();
+    let mut heights = vec![BOX_HEIGHT; count];
+    for block in blocks {
+        heights[block.row] = heights[block.row].max(size(block.steps.len()).1);
+    }
+    let mut upper = TOP;
+    let mut rows = Vec::with_capacity(count);
+    for height in heights {
+        rows.push((upper, upper + height));
+        upper += height + ROW_GAP;
+    }
+    rows
+}
+
+/// The blocks in their lanes, each row in the middle of its lane, and in it each block near those that it comes after.
+/// Left edges are counted from that of the lane.
+fn frames(blocks: &[Block], lines: &[Line], rows: &Rows, hosts: usize) -> Vec<Frame> {
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
     for line in lines {
         before[line.to].push(line.from);
     }
-    let mut cells: Vec<Cell> = Vec::with_capacity(steps.len());
-    for (at, step) in steps.iter().enumerate() {
-        let row = before[at].iter().map(|&need| cells[need].row + 1).max().unwrap_or_default();
-        let lane = hosts.iter().position(|host| **host == step.host).unwrap_or_default();
-        cells.push(Cell { row, lane, column: 0 });
+    let mut in_rows: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    for (at, block) in blocks.iter().enumerate() {
+        in_rows.entry((block.row, block.lane)).or_default().push(at);
     }
-    let mut rows: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for (at, cell) in cells.iter().enumerate() {
-        rows.entry((cell.row, cell.lane)).or_default().push(at);
+    let width = |row: &Vec<usize>| {
+        row.iter().map(|&at| size(blocks[at].steps.len()).0 + COLUMN_GAP).sum::<usize>() - COLUMN_GAP
+    };
+    let mut widest = vec![BOX_WIDTH; hosts];
+    for ((_, lane), row) in &in_rows {
+        widest[*lane] = widest[*lane].max(width(row));
     }
-    for mut row in rows.into_values() {
-        // The mean column of what a step needs, in hundredths; steps without needs, and equals, stay as they are.
+    let mut frames: Vec<Frame> = blocks
+        .iter()
+        .map(|block| {
+            let (width, height) = size(block.steps.len());
+            let (y, boxes) = (rows[block.row].0, block.steps.len());
+            Frame { row: block.row, lane: block.lane, x: 0, width, y, height, boxes }
+        })
+        .collect();
+    for ((_, lane), mut row) in in_rows {
+        // The mean place of what a block comes after; blocks of one mean stay as they are.
+        let place = |frame: &Frame| frame.lane * 100_000 + frame.x + frame.width / 2;
         row.sort_by_key(|&at| {
-            let columns: usize =
-                before[at].iter().map(|&need| cells[need].lane * 100 + cells[need].column).sum();
-            columns * 100 / before[at].len().max(1)
+            let places: usize = before[at].iter().map(|&need| place(&frames[need])).sum();
+            places / before[at].len().max(1)
         });
-        for (column, at) in row.into_iter().enumerate() {
-            cells[at].column = column;
+        let mut x = LANE_SIDE + (widest[lane] - width(&row)) / 2;
+        for at in row {
+            frames[at].x = x;
+            x += frames[at].width + COLUMN_GAP;
         }
     }
-    cells
-}
-
-/// Which track each line takes, if it needs one, and how many each lane has.
-struct Tracks {
-    of: Vec<Option<usize>>,
-    count: Vec<usize>,
-}
-
-/// A line that passes rows takes the first track of its lane on which nothing else passes them.
-fn tracks(lines: &[Line], cells: &[Cell], lanes: usize) -> Tracks {
-    let mut order: Vec<usize> = (0..lines.len()).collect();
-    order.sort_by_key(|&at| (cells[lines[at].from].row, cells[lines[at].to].row));
-    let mut taken: Vec<Vec<usize>> = vec![Vec::new(); lanes];
-    let mut of = vec![None; lines.len()];
-    for at in order {
-        let (from, to) = (&cells[lines[at].from], &cells[lines[at].to]);
-        if to.row <= from.row + 1 {
-            continue;
-        }
-        let free = taken[to.lane].iter().position(|until| *until <= from.row);
-        let track = free.unwrap_or(taken[to.lane].len());
-        if free.is_none() {
-            taken[to.lane].push(0);
-        }
-        taken[to.lane][track] = to.row;
-        of[at] = Some(track);
-    }
-    Tracks { of, count: taken.iter().map(Vec::len).collect() }
-}
-
-fn bottom(place: Place) -> (usize, usize) {
-    (place.x + BOX_WIDTH / 2, place.y + BOX_HEIGHT)
-}
-
-fn top(place: Place) -> (usize, usize) {
-    (place.x + BOX_WIDTH / 2, place.y)
-}
-
-/// The lines between rows that follow each other. Where several steps need the same several others, the lines meet in one
-/// point instead of crossing each other.
-fn joined(lines: &[Line], cells: &[Cell], boxes: &[Place]) -> Vec<Route> {
-    let mut needs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for line in lines.iter().filter(|line| cells[line.to].row == cells[line.from].row + 1) {
-        needs.entry(line.to).or_default().push(line.from);
-    }
-    let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-    for (to, mut from) in needs {
-        from.sort_unstable();
-        groups.entry(from).or_default().push(to);
-    }
-    let mut routes = Vec::new();
-    for (from, to) in groups {
-        if from.len() < 2 || to.len() < 2 {
-            let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
-            routes.extend(pairs.map(|(from, to)| Route::Curve {
-                from: bottom(boxes[from]),
-                to: top(boxes[to]),
-                arrow: true,
-            }));
-            continue;
-        }
-        let ends = from.iter().map(|&at| bottom(boxes[at]).0).chain(to.iter().map(|&at| top(boxes[at]).0));
-        let x = ends.sum::<usize>() / (from.len() + to.len());
-        let join = (x, boxes[to[0]].y - ROW_GAP / 2);
-        routes.extend(from.iter().map(|&at| Route::Curve {
-            from: bottom(boxes[at]),
-            to: join,
-            arrow: false,
-        }));
-        routes.extend(to.iter().map(|&at| Route::Curve { from: join, to: top(boxes[at]), arrow: true }));
-    }
-    routes
-}
-
-/// A line along a track. Tracks turn at heights of their own, so that lines lie beside each other.
-fn along(from: Place, to: Place, track: usize, number: usize, finally: bool) -> Route {
-    let bend = 7 + number % 4 * 4;
-    let (leave, enter) = (from.x + BOX_WIDTH / 2 + PORT, to.x + BOX_WIDTH / 2 + PORT);
-    let (below, above) = (from.y + BOX_HEIGHT + bend, to.y - ROW_GAP + bend);
-    let points = vec![
-        (leave, from.y + BOX_HEIGHT),
-        (leave, below),
-        (track, below),
-        (track, above),
-        (enter, above),
-        (enter, to.y),
-    ];
-    Route::Track { points, finally }
+    frames
 }

@@ -9,7 +9,8 @@ use resplit_operations::{
 
 use super::{
     graph::{detail, title, windows},
-    layout::{BOX_HEIGHT, BOX_WIDTH, Layout, Place, ROW_GAP, Route, layout},
+    layout::{BOX_HEIGHT, BOX_WIDTH, Layout, Place, ROW_GAP, layout},
+    routes::Route,
 };
 
 /// Fill and border of the boxes of each host in turn: pale and dark enough for black text on them, whatever is behind.
@@ -45,6 +46,7 @@ pub(crate) fn svg(plan: &Plan) -> String {
     for (open, close, budget) in windows(plan) {
         window(&mut text, &layout, layout.boxes[open], layout.boxes[close], &budget);
     }
+    frames(&mut text, &layout);
     for route in &layout.routes {
         line(&mut text, route);
     }
@@ -96,31 +98,39 @@ fn window(text: &mut String, layout: &Layout, open: Place, close: Place, budget:
     );
 }
 
+/// A frame around steps that have their lines in common.
+fn frames(text: &mut String, layout: &Layout) {
+    for frame in layout.frames.iter().filter(|frame| frame.boxes > 1) {
+        let (_, border) = COLOURS[frame.lane % COLOURS.len()];
+        let _ = writeln!(
+            text,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"9\" fill=\"{border}\" fill-opacity=\"0.16\" \
+             stroke=\"{border}\" stroke-opacity=\"0.7\"/>",
+            frame.x, frame.y, frame.width, frame.height
+        );
+    }
+}
+
 fn line(text: &mut String, route: &Route) {
-    let (path, arrow, dashes) = match route {
-        Route::Curve { from, to, arrow } => {
-            let bend = if *arrow { ROW_GAP / 2 } else { ROW_GAP / 3 };
-            let bend = bend.min(to.1.saturating_sub(from.1) * 2 / 3);
+    let (path, dashes) = match route {
+        Route::Curve { from, bend, to } => {
+            let (half, x, end) = (ROW_GAP / 2, from.0, to.1);
             let path = format!(
-                "M{} {}C{} {} {} {} {} {}",
-                from.0,
+                "M{x} {}L{x} {bend}C{x} {} {} {} {} {end}",
                 from.1,
-                from.0,
-                from.1 + bend,
+                bend + half,
                 to.0,
-                to.1.saturating_sub(bend),
-                to.0,
-                to.1
+                end.saturating_sub(half),
+                to.0
             );
-            (path, *arrow, false)
+            (path, false)
         }
-        Route::Track { points, finally } => (rounded(points), true, *finally),
+        Route::Track { points, finally } => (rounded(points), *finally),
     };
-    let arrow = if arrow { " marker-end=\"url(#arrow)\"" } else { "" };
     let dashes = if dashes { " stroke-dasharray=\"5 4\"" } else { "" };
     let _ = writeln!(
         text,
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{NEUTRAL}\" stroke-width=\"1.4\"{dashes}{arrow}/>"
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{NEUTRAL}\" stroke-width=\"1.4\"{dashes} marker-end=\"url(#arrow)\"/>"
     );
 }
 
@@ -153,24 +163,25 @@ fn step_box(text: &mut String, step: &PlanStep, place: Place) {
     let Place { x, y, .. } = place;
     let dashes = if step.on == On::Success { "" } else { " stroke-dasharray=\"4 3\"" };
     let detail = detail(step);
+    let id_size = if step.id.as_str().chars().count() > 21 { 11 } else { 13 };
     let (middle, id_y) = (x + BOX_WIDTH / 2, y + if detail.is_empty() { 26 } else { 18 });
     let _ = write!(
         text,
         "<g><title>{} on {}{}{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"6\" \
          fill=\"{fill}\" stroke=\"{border}\"{dashes}/><text x=\"{middle}\" y=\"{id_y}\" text-anchor=\"middle\" \
-         font-size=\"13\" font-weight=\"600\" fill=\"#1c2026\">{}</text>",
+         font-size=\"{id_size}\" font-weight=\"600\" fill=\"#1c2026\">{}</text>",
         escaped(step.id.as_str()),
         escaped(step.host.as_str()),
         if detail.is_empty() { "" } else { ": " },
         escaped(&detail),
-        escaped(&shortened(step.id.as_str(), 21)),
+        escaped(&shortened(step.id.as_str(), 26)),
     );
     if !detail.is_empty() {
         let _ = write!(
             text,
             "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#3c434c\">{}</text>",
             y + 33,
-            escaped(&shortened(&detail, 28)),
+            escaped(&shortened(&detail, 29)),
         );
     }
     text.push_str("</g>\n");

@@ -6,13 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use resplit_operations::{
     action::Action,
-    bound::Binding,
-    ids::{BackupId, HostId, OperationId, RunId, StepId},
+    bound::{Binding, BoundPair},
+    ids::{BackupId, HostId, LibraryId, OperationId, RunId, StepId, VolumeId},
     pair::Tag,
     plan::Purpose,
     record::Record,
@@ -20,7 +21,12 @@ use resplit_operations::{
 };
 
 use crate::{
-    drivers::{Drivers, quiesce::WindowKeeper},
+    drivers::{
+        Drivers,
+        media::{LibraryRef, MediaDriver},
+        pairs::{Asked, PairDriver},
+        quiesce::WindowKeeper,
+    },
     facts::Facts,
     failure::Failure,
 };
@@ -35,8 +41,12 @@ pub struct Context<'a> {
     pub run: &'a RunId,
     /// The step.
     pub step: &'a StepId,
+    /// Which try this is, from 1. A step whose window was lost is tried anew, under a number of its own.
+    pub attempt: u32,
     /// What it does.
     pub action: &'a Action,
+    /// How long this attempt may take, if that is limited.
+    pub timeout: Option<Duration>,
     /// This host.
     pub host: &'a HostId,
     /// The parts of the site that the plan names, with absolute paths.
@@ -68,7 +78,39 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Who asks: written beside every effect, so that a probe can tell whose it was.
     pub fn tag(&self) -> Tag {
-        Tag(format!("{}/{}", self.run, self.step))
+        Tag(format!("{}/{}/{}", self.run, self.step, self.attempt))
+    }
+
+    /// The pair that was chosen for a volume.
+    pub fn bound(&self, volume: &VolumeId) -> Result<&BoundPair, Failure> {
+        let missing = || Failure::permanent(format!("no pair of volume '{volume}' was chosen for this run"));
+        self.binding.pairs.get(volume).ok_or_else(missing)
+    }
+
+    /// The driver of a volume's pairs.
+    pub fn pair_driver(&self, volume: &VolumeId) -> Result<&dyn PairDriver, Failure> {
+        let missing = || Failure::permanent(format!("the plan's site has no volume '{volume}'"));
+        self.site.volumes.get(volume).map(|v| self.drivers.pairs(v)).ok_or_else(missing)
+    }
+
+    /// A library and its driver.
+    pub fn library<'s>(
+        &'s self,
+        id: &'s LibraryId,
+    ) -> Result<(LibraryRef<'s>, &'s dyn MediaDriver), Failure> {
+        let missing = || Failure::permanent(format!("the plan's site has no library '{id}'"));
+        let library = self.site.libraries.get(id).ok_or_else(missing)?;
+        Ok((LibraryRef { id, library }, self.drivers.media(library)))
+    }
+
+    /// How a driver is asked by this step.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { tag: self.tag(), token: self.token, work: self.work }
+    }
+
+    /// A record of this host.
+    pub fn record(&self, id: BackupId) -> Option<&Record> {
+        self.catalog.iter().find(|r| r.id == id)
     }
 }
 

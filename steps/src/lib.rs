@@ -6,3 +6,4 @@ pub mod contract;
 pub mod drivers;
 pub mod facts;
 pub mod failure;
+pub mod kinds;

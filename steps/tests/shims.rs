@@ -1,4 +1,5 @@
 //! External commands: found again whatever was killed, started at most once, ended when they must be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
 
 use std::{
     collections::BTreeMap,
@@ -176,14 +177,16 @@ fn a_reused_process_id_deceives_nobody() {
     kill(pid);
     let _ = waiter.join().unwrap().unwrap_err();
     // As if this process had been given the command's ID since.
-    let path = command.directory.join("started.json");
-    let mut started: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    assert_eq!(started["child"]["pid"], pid);
-    started["child"]["pid"] = std::process::id().into();
-    fs::write(&path, started.to_string()).unwrap();
+    let path = command.directory.join("child.json");
+    let mut child: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(child["pid"], pid);
+    child["pid"] = std::process::id().into();
+    fs::write(&path, child.to_string()).unwrap();
     assert_eq!(shims().probe(&command).unwrap(), CommandState::Lost);
 
-    fs::write(&path, &started.to_string()[..40]).unwrap();
+    let path = command.directory.join("started.json");
+    let started = fs::read(&path).unwrap();
+    fs::write(&path, &started[..40]).unwrap();
     let failure = shims().probe(&command).unwrap_err();
     assert_eq!(failure.class, FailureClass::Unknown);
     assert!(failure.message.contains("started.json is damaged"), "{failure}");

@@ -1,4 +1,5 @@
 //! What is refused before anything is frozen.
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
 
 use std::{fs, path::Path, process::Command};
 
@@ -33,6 +34,7 @@ fn only_the_mount_point_of_a_whole_file_system_is_frozen() {
     let below = disk.root().join("below");
     fs::create_dir(&below).unwrap();
     refused(&below, "no mount point");
+    refused(&disk.root().join("missing"), "cannot open");
     refused(Path::new("/"), "root file system");
     refused(Path::new("/proc"), "proc cannot be frozen");
     refused(Path::new("/dev/shm"), "tmpfs cannot be frozen");
@@ -104,4 +106,18 @@ fn online_flushes_a_directory_and_holds_nothing() {
     assert_eq!(cold.class, FailureClass::Permanent);
     assert!(!windows.thaw(&directory.path().join("missing")).unwrap());
     assert!(!windows.thaw(directory.path()).unwrap(), "no mount point");
+}
+
+#[test]
+fn without_the_right_to_freeze_the_reason_is_said() {
+    let Some(disk) = Disk::new("ext4", 32) else { return };
+    let engine = Command::new("setpriv")
+        .args(["--bounding-set", "-sys_admin"])
+        .arg(helper())
+        .args(["hold-window", disk.root().to_str().unwrap(), "1000"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&engine.stdout);
+    assert!(said.contains("CAP_SYS_ADMIN"), "{said}");
 }

@@ -1,4 +1,5 @@
 //! Windows on real file systems: whatever is killed, nothing stays frozen.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
 
 use std::{
     fs,
@@ -201,4 +202,48 @@ fn a_window_that_is_dropped_is_thawed() {
     windows.open(&run(), &freeze(&disk, 60_000)).unwrap();
     drop(windows);
     assert!(disk.write() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_watchdog_that_hangs_keeps_nothing_frozen() {
+    for close_early in [true, false] {
+        let Some(disk) = Disk::new("ext4", 32) else { return };
+        let windows = windows();
+        let budget = if close_early { 60_000 } else { 300 };
+        windows.open(&run(), &freeze(&disk, budget)).unwrap();
+        let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog") };
+        let signal = |name: &str| {
+            assert!(Command::new("kill").args([name, &watchdog.to_string()]).status().unwrap().success());
+        };
+        signal("-STOP");
+        if !close_early {
+            let took = disk.write();
+            assert!(took < Duration::from_secs(3), "writable again only after {took:?}");
+        }
+        let failure = windows.close(&run()).unwrap_err();
+        assert!(failure.message.contains("fell silent"), "{failure}");
+        assert!(disk.write() < Duration::from_secs(1));
+        signal("-CONT");
+        assert!(until(Duration::from_secs(2), || watchdogs(&disk).is_empty()));
+    }
+}
+
+#[test]
+fn a_closed_window_is_short_and_holds_on_to_nothing() {
+    let Some(disk) = Disk::new("ext4", 32) else { return };
+    let windows = windows();
+    let mut figures: Vec<(u64, Duration)> = (0..21)
+        .map(|_| {
+            let began = Instant::now();
+            windows.open(&run(), &freeze(&disk, 5_000)).unwrap();
+            let length = windows.close(&run()).unwrap().length_ms;
+            (length, began.elapsed())
+        })
+        .collect();
+    figures.sort();
+    let (length, whole) = figures[figures.len() / 2];
+    println!("an empty window: {length} ms frozen; {whole:?} with flush and watchdog");
+    assert!(length < 1_000, "{figures:?}");
+    let unmounted = Command::new("umount").arg(disk.root()).output().unwrap();
+    assert!(unmounted.status.success(), "{unmounted:?}");
 }

@@ -7,9 +7,13 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag, options};
 use super::{DEEPEST, Entry, MOST_ALIASED, Node, NodeId, Value, scalar};
 use crate::report::{Problem, Span, shown};
 
+/// So many bytes of text weigh as much as one value more, where aliases repeat it.
+const BYTES_A_VALUE: usize = 64;
+
 /// What came of one reading.
 #[derive(Default)]
-pub(super) struct Built {
+pub(super) struct Built<'a> {
+    text: &'a str,
     pub(super) nodes: Vec<Node>,
     pub(super) root: Option<NodeId>,
     pub(super) problems: Vec<Problem>,
@@ -38,8 +42,8 @@ enum Content {
 }
 
 /// Reads one document, up to the first error of the parser.
-pub(super) fn build(text: &str) -> Built {
-    let mut built = Built::default();
+pub(super) fn build(text: &str) -> Built<'_> {
+    let mut built = Built { text, ..Built::default() };
     let options = options! {
         emit_unresolved_aliases: true,
         emit_comments: false,
@@ -65,7 +69,7 @@ pub(super) fn build(text: &str) -> Built {
     built
 }
 
-impl Built {
+impl Built<'_> {
     fn event(&mut self, event: Event<'_>, span: Span, tag_span: Option<Span>) {
         if let Some(tag) = event.tag() {
             self.refuse_tag(tag, tag_span.unwrap_or_else(|| span.clone()));
@@ -112,6 +116,10 @@ impl Built {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) {
+        // The parser writes `~` for nothing, and places it at the colon before it.
+        let nothing = style == ScalarStyle::Plain && span.is_empty();
+        let text = if nothing { "" } else { text };
+        let span = if nothing && !self.expects_key() { self.after_colon(span) } else { span };
         let value = if style != ScalarStyle::Plain || self.expects_key() {
             Value::Text(text.to_owned())
         } else {
@@ -124,7 +132,12 @@ impl Built {
                 Value::Invalid
             })
         };
-        self.add(span, value, 1, anchor, Some(text));
+        self.add(span, value, 1 + text.len() / BYTES_A_VALUE, anchor, Some(text));
+    }
+
+    fn after_colon(&self, span: Span) -> Span {
+        let colon = usize::from(self.text[span.start.min(self.text.len())..].starts_with(':'));
+        span.start + colon..span.end + colon
     }
 
     fn begin(&mut self, start: usize, anchor: usize, content: Content) {

@@ -28,7 +28,11 @@ pub fn decode(bytes: &[u8]) -> Result<&str, (Problem, String)> {
         let byte = rest.first().copied().unwrap_or_default();
         let problem =
             Problem::at(at..at + 1, format!("the file is not UTF-8: the byte 0x{byte:02X} stands here"))
-                .label(format!("'{}' in Latin-1", char::from(byte).escape_default()))
+                .label(if byte >= 0xa0 {
+                    format!("'{}' in Latin-1", char::from(byte))
+                } else {
+                    String::new()
+                })
                 .help("convert it: iconv -f ISO-8859-1 -t UTF-8");
         (problem, shown)
     })
@@ -45,7 +49,7 @@ fn other_unicode(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The text with every character that YAML forbids replaced by spaces, so that the rest can be read, and a problem for
+/// The text with every character that YAML forbids replaced by as much space, so that the rest can be read, and a problem for
 /// each; nothing is copied if there is none.
 pub(super) fn printable<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Cow<'a, str> {
     let bytes = text.as_bytes();
@@ -75,7 +79,8 @@ pub(super) fn printable<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Cow<'
         };
         if let Some(problem) = problem {
             problems.push(problem);
-            (0..c.len_utf8()).for_each(|_| masked.push(' '));
+            let space = if c == '\r' { '\n' } else { ' ' };
+            (0..c.len_utf8()).for_each(|_| masked.push(space));
         } else {
             masked.push(c);
         }

@@ -16,7 +16,8 @@ pub fn parse(text: &str) -> (Tree, Vec<Problem>) {
         let mut built = build::build(&text);
         let Some(error) = built.error.take() else {
             problems.append(&mut built.problems);
-            return (Tree { nodes: built.nodes, root: built.root, blanked, text }, problems);
+            let (nodes, root) = (built.nodes, built.root);
+            return (Tree { nodes, root, blanked, text }, problems);
         };
         let at = syntax::place(&error, &text);
         let problem = syntax::problem(&error, at, &text);

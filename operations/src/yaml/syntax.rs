@@ -25,6 +25,9 @@ pub(super) fn problem(error: &ScanError, at: usize, text: &str) -> Problem {
     let span = here(text, at);
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
+    if let Some(bracket) = forgotten_bracket(error.kind(), text, span.start) {
+        return unclosed(text, bracket);
+    }
     match error.kind() {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
@@ -41,12 +44,9 @@ pub(super) fn problem(error: &ScanError, at: usize, text: &str) -> Problem {
             let quote = open_quote(text, span.start).unwrap_or(span);
             Problem::at(quote, "a quote that opens here is not closed on its line").label("opens here")
         }
-        ErrorKind::UnclosedFlowCollection { open } => {
-            let close = if *open == '[' { ']' } else { '}' };
-            let bracket = open_bracket(text, error.marker().byte_offset().unwrap_or(at)).unwrap_or(span);
-            Problem::at(bracket, format!("the '{open}' that opens here is not closed"))
-                .label("opens here")
-                .help(format!("add '{close}'"))
+        ErrorKind::UnclosedFlowCollection { .. } => {
+            let noticed = error.marker().byte_offset().unwrap_or(at);
+            unclosed(text, open_bracket(text, noticed).unwrap_or(span))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             Problem::at(span, format!("'{close}' closes what '{open}' opened"))
@@ -86,6 +86,10 @@ pub(super) fn problem(error: &ScanError, at: usize, text: &str) -> Problem {
         ErrorKind::ExpectedFlowSequenceSeparator => {
             Problem::at(span, "',' or ']' is missing before this").label("expected ',' or ']'")
         }
+        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            Problem::at(span, "something follows the quote that closes a text")
+                .help("quote all of the text; a quote within single quotes is written twice")
+        }
         kind => Problem::at(span, format!("not YAML: {kind}")),
     }
 }
@@ -100,6 +104,35 @@ fn open_quote(text: &str, at: usize) -> Option<Span> {
     let start = line.as_ptr() as usize - text.as_ptr() as usize;
     let quote = if line.matches('"').count() % 2 == 1 { '"' } else { '\'' };
     line.rfind(quote).map(|offset| start + offset..start + offset + 1)
+}
+
+fn unclosed(text: &str, bracket: Span) -> Problem {
+    let open = text.get(bracket.clone()).unwrap_or_default();
+    let close = if open == "[" { ']' } else { '}' };
+    Problem::at(bracket, format!("the '{open}' that opens here is not closed"))
+        .label("opens here")
+        .help(format!("add '{close}'"))
+}
+
+/// The bracket that was forgotten, if that is what an error comes from: a line that is indented no deeper than the one
+/// in which a bracket opened is not meant to be within it.
+fn forgotten_bracket(kind: &ErrorKind, text: &str, at: usize) -> Option<Span> {
+    let within_brackets = matches!(
+        kind,
+        ErrorKind::MappingValueNotAllowed
+            | ErrorKind::InvalidColonPlacement
+            | ErrorKind::InvalidFlowScalarIndent
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::BlockEntryInFlowCollection
+    );
+    let bracket = open_bracket(text, at).filter(|_| within_brackets)?;
+    let indent = |at: usize| {
+        let line = &text[text[..at].rfind('\n').map_or(0, |at| at + 1)..];
+        line.len() - line.trim_start_matches(' ').len()
+    };
+    let later_line = text[bracket.start..at].contains('\n');
+    (later_line && indent(at) <= indent(bracket.start)).then_some(bracket)
 }
 
 /// The bracket at or nearest before a place that is not closed.

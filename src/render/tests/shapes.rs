@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::render::{
     graph::lines,
-    layout::{BOX_HEIGHT, BOX_WIDTH, Layout, Place, ROW_GAP, Route, layout},
+    layout::{BOX_HEIGHT, BOX_WIDTH, Frame, Layout, ROW_GAP, layout},
+    routes::Route,
 };
 
 use super::plans;
@@ -24,10 +25,10 @@ fn graphs() -> Vec<Vec<Vec<usize>>> {
         .collect()
 }
 
-fn crosses(place: Place, from: (usize, usize), to: (usize, usize)) -> bool {
+fn crosses(frame: &Frame, from: (usize, usize), to: (usize, usize)) -> bool {
     let (left, right) = (from.0.min(to.0), from.0.max(to.0));
     let (upper, lower) = (from.1.min(to.1), from.1.max(to.1));
-    left < place.x + BOX_WIDTH && right > place.x && upper < place.y + BOX_HEIGHT && lower > place.y
+    left < frame.x + frame.width && right > frame.x && upper < frame.y + frame.height && lower > frame.y
 }
 
 fn check(name: &str, layout: &Layout) {
@@ -43,17 +44,31 @@ fn check(name: &str, layout: &Layout) {
             assert!(apart, "{name}: boxes lie on each other");
         }
     }
+    for (at, one) in layout.frames.iter().enumerate() {
+        let lane = &layout.lanes[one.lane];
+        assert!(one.x > lane.x && one.x + one.width < lane.x + lane.width, "{name}: a frame leaves its lane");
+        for other in &layout.frames[at + 1..] {
+            let beside = one.x + one.width <= other.x || other.x + other.width <= one.x;
+            let below = one.y + one.height <= other.y || other.y + other.height <= one.y;
+            assert!(beside || below, "{name}: frames lie on each other");
+        }
+    }
     for pair in layout.lanes.windows(2) {
         assert!(pair[0].x + pair[0].width < pair[1].x, "{name}: lanes lie on each other");
     }
     for route in &layout.routes {
         match route {
-            Route::Curve { from, to, .. } => {
-                assert!(from.1 < to.1 && to.1 - from.1 <= ROW_GAP, "{name}: a curve leaves its space");
+            Route::Curve { from, bend, to } => {
+                let end = (from.0, *bend);
+                let hit = layout.frames.iter().any(|frame| crosses(frame, *from, end));
+                assert!(
+                    !hit && from.1 <= *bend && *bend + ROW_GAP == to.1,
+                    "{name}: a curve leaves its space"
+                );
             }
             Route::Track { points, .. } => {
                 for pair in points.windows(2) {
-                    let hit = layout.boxes.iter().any(|place| crosses(*place, pair[0], pair[1]));
+                    let hit = layout.frames.iter().any(|frame| crosses(frame, pair[0], pair[1]));
                     assert!(!hit, "{name}: a line crosses a box between {:?} and {:?}", pair[0], pair[1]);
                     assert!(
                         pair.iter().all(|point| point.0 < layout.width),

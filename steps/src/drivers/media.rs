@@ -141,3 +141,34 @@ pub struct Wanted<'a> {
     /// Whether what is there is replaced, so that the directory equals the dataset afterwards.
     pub replace: bool,
 }
+
+/// The cartridge that a dataset of at most `bound` bytes goes to: the first usable one of the pool with room, else a
+/// blank one; refused, with what is missing, where none has.
+pub fn choose_from(
+    library: &LibraryId,
+    cartridges: &[Cartridge],
+    pool: &PoolId,
+    bound: u64,
+) -> Result<Barcode, Failure> {
+    let room = |cartridge: &Cartridge| cartridge.capacity.saturating_sub(cartridge.used);
+    let ours = cartridges
+        .iter()
+        .filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.as_ref() == Some(pool));
+    let blank =
+        cartridges.iter().filter(|cartridge| cartridge.unusable.is_none() && cartridge.pool.is_none());
+    let candidates: Vec<&Cartridge> = ours.chain(blank).collect();
+    if let Some(chosen) = candidates.iter().find(|cartridge| room(cartridge) >= bound) {
+        return Ok(chosen.barcode.clone());
+    }
+    let text = match candidates.iter().max_by_key(|cartridge| room(cartridge)) {
+        None => format!("no cartridge of library '{library}' is blank or in pool '{pool}'"),
+        Some(best) => format!(
+            "no cartridge of pool '{pool}' in library '{library}' has room for a dataset of at most {bound} bytes: \
+             the one with the most, {}, lacks {} bytes",
+            best.barcode,
+            bound - room(best)
+        ),
+    };
+    let help = "see resplit tape list; then give the library more slots or larger cartridges in site.yaml";
+    Err(Failure::refused(text).with_help(help))
+}

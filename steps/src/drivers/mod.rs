@@ -5,6 +5,7 @@ use std::sync::Arc;
 use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind, Volume};
 
 pub mod command;
+pub mod directory;
 pub mod identity;
 pub mod media;
 pub mod pairs;
@@ -12,6 +13,7 @@ pub mod quiesce;
 pub mod shim;
 mod system;
 pub mod users;
+pub mod virtual_library;
 pub mod window;
 
 /// The drivers that an engine has.

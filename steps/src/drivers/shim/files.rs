@@ -3,7 +3,8 @@
 //! | file | means |
 //! |---|---|
 //! | `lock` | locked: a shim is at work. The kernel unlocks it when the shim ends, however it does |
-//! | `started.json` | written before the command is started, and again with the command's process |
+//! | `started.json` | written before the command is started |
+//! | `child.json` | the command's process. Not synced: after a power cut it would say nothing |
 //! | `ended.json` | how it ended, or why it could not be started |
 //! | `output` | standard output and error, the middle left out if they are long |
 
@@ -17,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 use resplit_operations::pair::Tag;
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FallocateFlags, FlockOperation, fallocate, flock},
     io::Errno,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -35,8 +36,6 @@ pub(super) struct Started {
     pub(super) at: Timestamp,
     /// The shim.
     pub(super) shim: Owner,
-    /// The command's process, as soon as it is known.
-    pub(super) child: Option<Owner>,
 }
 
 /// `ended.json`.
@@ -57,8 +56,11 @@ pub(super) enum Finish {
 #[derive(Debug)]
 pub(super) enum Standing {
     NotStarted,
-    /// A shim is at work; it may not have written who it is yet.
-    Working(Option<Started>),
+    /// A shim is at work; which one and for what process, if it has come so far.
+    Working {
+        shim: Option<Owner>,
+        child: Option<Owner>,
+    },
     /// The shim is gone, the command still runs.
     Orphan(Started, Owner),
     Ended(Finish),
@@ -118,6 +120,11 @@ impl Files {
         })
     }
 
+    /// The command's process, as far as it is known.
+    fn child(&self) -> Option<Owner> {
+        self.read("child.json").ok().flatten()
+    }
+
     /// Opens the file whose lock says that a shim is at work.
     pub(super) fn lock_file(&self) -> io::Result<File> {
         open_private(&self.directory.join("lock"), false)
@@ -140,12 +147,12 @@ impl Files {
             )));
         }
         if working {
-            return Ok(Standing::Working(started));
+            return Ok(Standing::Working { shim: started.map(|started| started.shim), child: self.child() });
         }
         Ok(match (self.finish()?, started) {
             (Some(Finish::NotStarted { .. }), _) | (None, None) => Standing::NotStarted,
             (Some(finish), _) => Standing::Ended(finish),
-            (None, Some(started)) => match started.child.clone() {
+            (None, Some(started)) => match self.child() {
                 Some(child) if child.is_alive() => Standing::Orphan(started, child),
                 _ => Standing::Lost,
             },
@@ -167,7 +174,7 @@ impl Files {
 
     /// Forgets a command that could not be started. At no moment does what is left look like one that was.
     pub(super) fn forget(&self) -> io::Result<()> {
-        for name in ["started.json", "ended.json"] {
+        for name in ["child.json", "started.json", "ended.json"] {
             match fs::remove_file(self.directory.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => sync_directory(&self.directory)?,
@@ -185,13 +192,22 @@ impl Files {
         sync_directory(&self.directory)
     }
 
+    pub(super) fn write_child(&self, child: &Owner) -> io::Result<()> {
+        let path = self.directory.join("child.new");
+        open_private(&path, true)?.write_all(&serde_json::to_vec(child)?)?;
+        fs::rename(&path, self.directory.join("child.json"))
+    }
+
     /// Takes the room that the end will need, so that a disk that fills up meanwhile does not hide it.
     pub(super) fn reserve_end(&self) -> io::Result<Ending> {
-        const ROOM: usize = 512;
+        const ROOM: u64 = 512;
         let path = self.directory.join("ended.new");
-        let mut file = open_private(&path, true)?;
-        file.write_all(&[b' '; ROOM])?;
-        file.sync_all()?;
+        let file = open_private(&path, true)?;
+        match fallocate(&file, FallocateFlags::empty(), 0, ROOM) {
+            // Without it a full disk is waited for at the end.
+            Ok(()) | Err(Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(Ending { file, path, directory: self.directory.clone() })
     }
 }
@@ -204,10 +220,12 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Writes how it ended, whole or not at all. What stays of the room is blanks, which JSON allows.
+    /// Writes how it ended, whole or not at all.
     pub(super) fn write(&self, finish: &Finish) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
-        self.file.write_all_at(&serde_json::to_vec(finish)?, 0)?;
+        let text = serde_json::to_vec(finish)?;
+        self.file.write_all_at(&text, 0)?;
+        self.file.set_len(text.len() as u64)?;
         self.file.sync_all()?;
         fs::rename(&self.path, self.directory.join("ended.json"))?;
         sync_directory(&self.directory)

@@ -187,7 +187,7 @@ impl CommandRunner for Shims {
                         return Err(not_started(&files, command, said));
                     }
                 }
-                Standing::Working(_) => self.wait(&files, command, work)?,
+                Standing::Working { .. } => self.wait(&files, command, work)?,
                 Standing::Orphan(started, child) => self.wait_for_orphan(&started, &child, command, work)?,
                 Standing::Ended(finish) => return ended(finish, &files, command),
                 Standing::Lost => {
@@ -209,14 +209,14 @@ impl CommandRunner for Shims {
         loop {
             return Ok(match files.standing(&command.tag)? {
                 Standing::NotStarted => CommandState::NotStarted,
-                Standing::Working(Some(started)) => {
-                    CommandState::Running { pid: started.child.map_or(started.shim.pid, |child| child.pid) }
+                Standing::Working { shim: Some(shim), child } => {
+                    CommandState::Running { pid: child.unwrap_or(shim).pid }
                 }
-                Standing::Working(None) if began.elapsed() < START => {
+                Standing::Working { shim: None, .. } if began.elapsed() < START => {
                     thread::sleep(Duration::from_millis(10));
                     continue;
                 }
-                Standing::Working(None) => {
+                Standing::Working { shim: None, .. } => {
                     return Err(Failure::temporary(format!(
                         "the shim in {} has neither started its command nor ended",
                         command.directory.display()

@@ -29,6 +29,7 @@ use super::{
 use crate::drivers::{
     command::ExternalCommand,
     identity::{Owner, Processes, as_pid},
+    system,
 };
 
 /// What the shim says: it holds the lock and waits for its order.
@@ -117,22 +118,25 @@ fn read_order() -> io::Result<Order> {
 /// what reads its output.
 fn attend(files: &Files, order: &Order) -> io::Result<thread::JoinHandle<()>> {
     let command = &order.command;
+    system::keep_files_back()?;
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
     let stop = sender.clone();
     let _ = thread::Builder::new().spawn(move || {
         for _ in signals.forever() {
-            let _ = stop.send(Event::Stop);
+            // Once the command has ended nobody listens: what is asked to end is the reading of what it left running.
+            if stop.send(Event::Stop).is_err() {
+                std::process::exit(0);
+            }
         }
     })?;
     let mut output = Output::create(files.output())?;
     let ending = files.reserve_end()?;
-    let mut started = Started {
+    let started = Started {
         tag: command.tag.clone(),
         argv: command.argv.clone(),
         at: Timestamp::now(),
         shim: Owner::current()?,
-        child: None,
     };
     files.write_started(&started)?;
 
@@ -146,8 +150,9 @@ fn attend(files: &Files, order: &Order) -> io::Result<thread::JoinHandle<()>> {
     let pid = child.id();
     // From here on it runs: what fails now must not look as if it did not. Without its process written down a command
     // whose shim dies counts as lost, no worse.
-    started.child = Owner::of(pid).ok().flatten();
-    let _ = files.write_started(&started);
+    if let Ok(Some(owner)) = Owner::of(pid) {
+        let _ = files.write_child(&owner);
+    }
     let reader = thread::spawn(move || output.take_all(printed));
     let _ = thread::spawn(move || {
         // The process is not reaped: its ID stays its own until its group has been dealt with.

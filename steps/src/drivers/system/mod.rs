@@ -1,8 +1,14 @@
-//! The only unsafe code: two system calls without a safe wrapper.
+//! The only unsafe code: what has no safe wrapper.
 
-use std::{io, os::fd::AsFd};
+use std::{
+    fs, io,
+    os::fd::{AsFd, BorrowedFd, RawFd},
+};
 
-use rustix::ioctl::{NoArg, Opcode, ioctl, opcode};
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    ioctl::{NoArg, Opcode, ioctl, opcode},
+};
 
 /// `_IOWR('X', 119, int)` and `_IOWR('X', 120, int)` of `linux/fs.h`.
 const FIFREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
@@ -24,4 +30,27 @@ fn call<const OPCODE: Opcode>(file: impl AsFd) -> io::Result<()> {
     // SAFETY: the kernel ignores the argument of both calls (`ioctl_fsfreeze`, `ioctl_fsthaw`): it reads and writes no
     // memory of this process, whatever their numbers say of an int.
     unsafe { ioctl(file, NoArg::<OPCODE>::new()) }.map_err(io::Error::from)
+}
+
+/// Marks every open file but the standard streams so that no program started from here inherits it: this process may
+/// have been given files that are none of its business, by whoever started it.
+pub(crate) fn keep_files_back() -> io::Result<()> {
+    let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
+    for name in names.collect::<io::Result<Vec<_>>>()? {
+        if let Some(number) = name.to_str().and_then(|name| name.parse().ok()).filter(|number| *number > 2) {
+            keep_back(number)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "a file that is only known by its number cannot be borrowed otherwise")]
+fn keep_back(number: RawFd) -> io::Result<()> {
+    // SAFETY: borrowed for one call that reads, writes and closes nothing; a number that is not open any more, as that
+    // of the directory just listed, is an error of the call.
+    let file = unsafe { BorrowedFd::borrow_raw(number) };
+    match fcntl_setfd(file, FdFlags::CLOEXEC) {
+        Err(rustix::io::Errno::BADF) => Ok(()),
+        other => Ok(other?),
+    }
 }

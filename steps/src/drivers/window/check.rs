@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    os::fd::AsFd,
     path::{Path, PathBuf},
 };
 
@@ -28,7 +29,7 @@ pub(super) fn open_freezable(path: &Path) -> Result<(File, Mount), Failure> {
         )
         .with_help("run the engine of this host as root"));
     }
-    let file = open_directory(path).map_err(|error| Failure::io("open", path, &error))?;
+    let file = open(path)?;
     let (mount, is_mount_point) =
         Mount::of_file(&file).map_err(|error| Failure::io("find the mount of", path, &error))?;
     if !is_mount_point {
@@ -65,19 +66,23 @@ pub(super) fn keep_clear(
         let held = Mount::of_path(other).map_err(|error| Failure::io("find the mount of", other, &error))?;
         if held.devices().contains(&mount.device) {
             let shown = std::fs::canonicalize(other).unwrap_or_else(|_| other.clone());
-            return Err(Failure::refused(format!(
-                "{} cannot be frozen: it holds {}, which resplit needs meanwhile, and would wait for for ever",
-                path.display(),
-                shown.display()
-            ))
-            .with_help("move one of the two to another file system, or use `quiesce: { mode: online }`"));
+            return Err(holds(path, &shown.display().to_string()));
+        }
+    }
+    let (out, error) = (std::io::stdout(), std::io::stderr());
+    for (name, stream) in [("output", out.as_fd()), ("error", error.as_fd())] {
+        // A pipe or a socket is in no mount.
+        if let Ok((held, _)) = Mount::of_file(stream)
+            && held.devices().contains(&mount.device)
+        {
+            return Err(holds(path, &format!("the file that this engine's standard {name} goes to")));
         }
     }
     Ok(())
 }
 
-/// Opens what is only flushed: a directory.
-pub(super) fn open_flushable(path: &Path) -> Result<File, Failure> {
+/// Opens a directory to be quiesced.
+pub(super) fn open(path: &Path) -> Result<File, Failure> {
     open_directory(path).map_err(|error| {
         let failure = Failure::io("open", path, &error);
         match error.kind() {
@@ -86,6 +91,14 @@ pub(super) fn open_flushable(path: &Path) -> Result<File, Failure> {
             _ => failure,
         }
     })
+}
+
+fn holds(path: &Path, what: &str) -> Failure {
+    Failure::refused(format!(
+        "{} cannot be frozen: it holds {what}, which resplit needs meanwhile, and would wait for for ever",
+        path.display()
+    ))
+    .with_help("move one of the two to another file system, or use `quiesce: { mode: online }`")
 }
 
 fn may_freeze() -> bool {

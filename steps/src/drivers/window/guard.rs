@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -19,8 +19,11 @@ use crate::failure::Failure;
 
 /// How long a watchdog may take to start.
 const START: Duration = Duration::from_secs(5);
-/// How long it may take to answer beyond what it was asked to wait for.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long it may take to answer, beyond what it was asked to wait for.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long after the budget a watchdog that has not thawed by then is not waited for any more.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A window that a watchdog holds. Dropping it ends the window.
 pub(super) struct Guard {
@@ -29,6 +32,7 @@ pub(super) struct Guard {
     file: Arc<File>,
     orders: ChildStdin,
     seen: Arc<Seen>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What has been heard of the watchdog so far.
@@ -50,6 +54,8 @@ enum State {
     Ended(Said),
     /// It died without one. If it may have frozen by then: whether it is thawed now.
     Died(Option<Result<(), String>>),
+    /// It said nothing when it had to: whether it is thawed now.
+    Silent(Result<(), String>),
 }
 
 /// How to start a watchdog.
@@ -72,7 +78,11 @@ impl Guard {
         }
         guard.order(FREEZE);
         match guard.seen.wait(budget + ANSWER, |state| *state != State::Asked) {
-            State::Frozen => Ok(guard),
+            State::Frozen => {
+                let limit = guard.limit()?;
+                guard.threads.push(limit);
+                Ok(guard)
+            }
             state => Err(guard.not_opened(&state)),
         }
     }
@@ -107,11 +117,29 @@ impl Guard {
         };
         let (file, seen) = (Arc::new(file), Arc::new(Seen::default()));
         let (thawable, seen_by) = (Arc::clone(&file), Arc::clone(&seen));
-        let _ = thread::Builder::new()
+        let follower = thread::Builder::new()
             .name("watchdog".into())
             .spawn(move || follow(child, answers, &thawable, &seen_by))
             .map_err(|error| cannot(error.to_string()))?;
-        Ok(Self { filesystem: filesystem.to_owned(), budget, file, orders, seen })
+        let threads = vec![follower];
+        Ok(Self { filesystem: filesystem.to_owned(), budget, file, orders, seen, threads })
+    }
+
+    /// A second pair of eyes: a watchdog that is stopped or hangs keeps nothing frozen beyond the budget either.
+    fn limit(&self) -> Result<JoinHandle<()>, Failure> {
+        let (file, seen, limit) = (Arc::clone(&self.file), Arc::clone(&self.seen), self.budget + LATE);
+        let watch = move || {
+            if seen.wait(limit, |state| *state != State::Frozen) == State::Frozen {
+                let thawed = thaw(&file).map_err(|error| error.to_string());
+                // Not if it has been heard of meanwhile.
+                if *seen.lock() == State::Frozen {
+                    seen.set(State::Silent(thawed));
+                }
+            }
+        };
+        thread::Builder::new().name("window-limit".into()).spawn(watch).map_err(|error| {
+            Failure::temporary(format!("{} is thawed again: {error}", self.filesystem.display()))
+        })
     }
 
     /// Whether it is frozen, as far as has been heard.
@@ -123,6 +151,12 @@ impl Guard {
     pub(super) fn close(mut self) -> Result<u64, Failure> {
         self.order(THAW);
         let state = self.seen.wait(ANSWER, |state| *state != State::Frozen);
+        if matches!(state, State::Ended(_) | State::Died(_)) {
+            // The watchdog ends now. After that nothing here has the file system open, and it may be unmounted.
+            for thread in self.threads.drain(..) {
+                let _ = thread.join();
+            }
+        }
         let at = self.filesystem.display();
         let budget = self.budget.as_millis();
         let told = match state {
@@ -136,27 +170,17 @@ impl Guard {
             State::Ended(Said::Released(length)) => {
                 format!("{at} was thawed by somebody else before the window was closed after {length} ms")
             }
-            State::Died(Some(Err(reason))) => {
-                return Err(Failure::unknown(format!(
-                    "the watchdog of {at} died in the window, and thawing {at} failed: {reason}"
-                ))
-                .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")));
+            State::Died(Some(Err(reason))) | State::Silent(Err(reason)) => {
+                return Err(self.still_frozen(&reason));
             }
             State::Died(_) => {
                 format!("the watchdog of {at} died in the window; {at} was thawed at once")
             }
-            _ => match super::thaw_open(&self.file) {
-                Ok(_) => {
-                    format!(
-                        "the watchdog of {at} did not answer when the window was to be closed; {at} is thawed"
-                    )
-                }
-                Err(error) => {
-                    return Err(Failure::unknown(format!(
-                        "the watchdog of {at} does not answer, and thawing {at} failed: {error}"
-                    ))
-                    .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")));
-                }
+            State::Silent(Ok(())) => format!("the watchdog of {at} fell silent; {at} was thawed without it"),
+            // It does not answer.
+            _ => match thaw(&self.file) {
+                Ok(()) => format!("the watchdog of {at} fell silent; {at} was thawed without it"),
+                Err(error) => return Err(self.still_frozen(&error.to_string())),
             },
         };
         Err(Failure::permanent(format!("{told}; what was split in this window is not of one moment"))
@@ -180,18 +204,21 @@ impl Guard {
                 self.budget.as_millis()
             ))
             .with_help("its device is slow or busy: give `quiesce.window` more time"),
-            State::Died(Some(Err(reason))) => Failure::unknown(format!(
-                "the watchdog of {at} died while it was freezing, and thawing {at} failed: {reason}"
-            ))
-            .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}")),
+            State::Died(Some(Err(reason))) => self.still_frozen(reason),
             State::Died(Some(Ok(()))) => {
                 Failure::temporary(format!("the watchdog of {at} died while it was freezing; {at} is thawed"))
             }
-            State::Starting | State::Ready | State::Frozen | State::Died(None) => Failure::refused(format!(
+            State::Starting | State::Ready | State::Frozen | State::Died(None) | State::Silent(_) => Failure::refused(format!(
                 "the watchdog of {at} did not start within {} s, so nothing was frozen",
                 START.as_secs()
             )),
         }
+    }
+
+    fn still_frozen(&self, reason: &str) -> Failure {
+        let at = self.filesystem.display();
+        Failure::unknown(format!("the watchdog of {at} is gone or silent, and thawing {at} failed: {reason}"))
+            .with_help(format!("thaw it by hand: fsfreeze --unfreeze {at}"))
     }
 
     /// Says something to the watchdog. If it is gone, its last state is known, or will be in a moment.
@@ -207,6 +234,16 @@ impl Seen {
 
     fn set(&self, state: State) {
         *self.lock() = state;
+        self.changed.notify_all();
+    }
+
+    /// Its last word, unless it comes after it has been given up.
+    fn end(&self, last: Said) {
+        let mut state = self.lock();
+        if !matches!(*state, State::Silent(_)) {
+            *state = State::Ended(last);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -236,14 +273,14 @@ fn follow(mut child: Child, answers: ChildStdout, file: &File, seen: &Seen) {
         match line.parse() {
             Ok(Said::Ready) => seen.set(State::Ready),
             Ok(Said::Frozen) => seen.set(State::Frozen),
-            Ok(last) => seen.set(State::Ended(last)),
+            Ok(last) => seen.end(last),
             Err(()) => {}
         }
     }
     // The pipe ends when all of its threads have ended: its freeze is not under way any more.
     let state = seen.lock().clone();
     match state {
-        State::Ended(_) => {}
+        State::Ended(_) | State::Silent(_) => {}
         State::Starting | State::Ready => seen.set(State::Died(None)),
         State::Asked | State::Frozen | State::Died(_) => {
             seen.set(State::Died(Some(thaw(file).map_err(|error| error.to_string()))));

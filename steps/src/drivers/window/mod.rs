@@ -63,7 +63,7 @@ impl Windows {
         let path = &quiesce.filesystem;
         match quiesce.mode {
             QuiesceMode::Online => {
-                let file = check::open_flushable(path)?;
+                let file = check::open(path)?;
                 let began = Instant::now();
                 rustix::fs::syncfs(&file).map_err(|error| Failure::io("flush", path, &error.into()))?;
                 Ok(Held::Flushed(began))
@@ -81,7 +81,7 @@ impl WindowKeeper for Windows {
     fn check(&self, quiesce: &Quiesce, kept_clear: &[PathBuf]) -> Result<(), Failure> {
         let path = &quiesce.filesystem;
         match quiesce.mode {
-            QuiesceMode::Online => check::open_flushable(path).map(drop),
+            QuiesceMode::Online => check::open(path).map(drop),
             QuiesceMode::Freeze => {
                 let (_, mount) = check::open_freezable(path)?;
                 check::keep_clear(path, &mount, &self.program, kept_clear)

@@ -35,7 +35,12 @@ impl Mount {
         for path in path.ancestors() {
             match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
                 Ok(status) => return Self::numbered(&status),
-                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
+                    // A symbolic link to what is not there yet: it will be made where the link points to.
+                    if let (Ok(target), Some(parent)) = (fs::read_link(path), path.parent()) {
+                        return Self::of_path(&parent.join(target));
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -114,6 +119,9 @@ mod tests {
         let proc = Mount::of_path(Path::new("/proc/self")).unwrap();
         assert_eq!(proc.kind, "proc");
         assert_eq!(Mount::of_path(Path::new("/proc/not/there")).unwrap(), proc);
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/proc/not/there", directory.path().join("link")).unwrap();
+        assert_eq!(Mount::of_path(&directory.path().join("link/below")).unwrap(), proc);
         let (mount, is_root) = Mount::of_file(open_directory(Path::new("/proc")).unwrap()).unwrap();
         assert_eq!((mount, is_root), (proc, true));
         assert!(!Mount::of_file(open_directory(Path::new("/proc/self/fd")).unwrap()).unwrap().1);

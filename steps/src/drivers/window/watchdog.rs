@@ -170,3 +170,48 @@ fn say(said: &Said) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{said}").and_then(|()| out.flush());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of a window in which these things happen, and how long it took.
+    fn end_of(budget: u64, happens: impl FnOnce(Sender<Event>) + Send + 'static) -> (End, Duration) {
+        let (sender, events) = mpsc::channel();
+        let began = Instant::now();
+        let _ = thread::spawn(move || happens(sender));
+        (hold(&events, began, Duration::from_millis(budget)), began.elapsed())
+    }
+
+    #[test]
+    fn what_is_still_being_frozen_is_waited_for_even_over_the_budget() {
+        let late = |sender: Sender<Event>| {
+            thread::sleep(Duration::from_millis(150));
+            sender.send(Event::Froze(Ok(()))).unwrap();
+            thread::sleep(Duration::from_secs(60));
+        };
+        let (end, took) = end_of(20, late);
+        assert!(matches!(end, End::Budget) && took >= Duration::from_millis(150), "{took:?}");
+        let gone = move |sender: Sender<Event>| {
+            sender.send(Event::End).unwrap();
+            late(sender);
+        };
+        let (end, took) = end_of(60_000, gone);
+        assert!(matches!(end, End::Gone) && took >= Duration::from_millis(150), "{took:?}");
+    }
+
+    #[test]
+    fn the_first_reason_counts_and_a_freeze_that_failed_holds_nothing() {
+        let both = |sender: Sender<Event>| {
+            for event in [Event::Froze(Ok(())), Event::Thaw, Event::End] {
+                sender.send(event).unwrap();
+            }
+        };
+        assert!(matches!(end_of(60_000, both).0, End::Asked));
+        let failed = |sender: Sender<Event>| {
+            sender.send(Event::End).unwrap();
+            sender.send(Event::Froze(Err(Errno::BUSY.into()))).unwrap();
+        };
+        assert!(matches!(end_of(60_000, failed).0, End::Never(_)));
+    }
+}

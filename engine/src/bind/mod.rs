@@ -1,0 +1,155 @@
+//! Binding: what a plan means in the present state of the world. The world is gathered first; the decision is pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use resplit_operations::{
+    bound::{Binding, BoundPair, Eviction},
+    ids::{CopyGroup, HostId, RunId, VolumeId},
+    pair::PairState,
+    plan::{Plan, Purpose},
+    record::{Record, TapeState},
+};
+use resplit_steps::failure::Failure;
+
+use crate::{
+    engine::Engine,
+    protocol::{RunOptions, World},
+    world,
+};
+
+mod cartridge;
+mod generation;
+mod source;
+
+/// Everything that is decided from.
+pub(crate) struct Known<'a> {
+    pub plan: &'a Plan,
+    pub options: &'a RunOptions,
+    pub worlds: &'a BTreeMap<HostId, World>,
+    /// The run that is bound; its own interlocks do not hinder it.
+    pub run: Option<&'a RunId>,
+    /// An upper bound of the dataset to be written.
+    pub tape_bound: Option<u64>,
+}
+
+/// Gathers the world and binds a plan to it.
+pub(crate) async fn bind(
+    engine: &Arc<Engine>,
+    plan: &Plan,
+    options: &RunOptions,
+    run: Option<&RunId>,
+) -> Result<Binding, Failure> {
+    let worlds = world::gather(engine, plan).await?;
+    let tape_bound = world::tape_bound(engine, plan).await?;
+    // A pair may remember a higher token than a store that was lost: the lease of this run must be above it.
+    let seen = worlds
+        .values()
+        .flat_map(|w| &w.pairs)
+        .filter_map(|view| view.state.as_ref().ok())
+        .map(|s| s.token)
+        .max();
+    if let Some(seen) = seen {
+        engine.leases.outrun(&engine.store, seen)?;
+    }
+    decide(&Known { plan, options, worlds: &worlds, run, tape_bound })
+}
+
+/// Binds a plan to the world. Pure.
+pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
+    let mut binding = Binding { force: known.options.force, ..Binding::default() };
+    match known.plan.purpose {
+        Purpose::Backup => {
+            generation::choose(known, &mut binding)?;
+            binding.cartridge = cartridge::choose(known)?;
+        }
+        Purpose::RestoreFromDisk | Purpose::FilesFromDisk => source::disk(known, &mut binding)?,
+        Purpose::RestoreFromTape => {
+            source::tape(known, &mut binding)?;
+            generation::choose_for_tape(known, &mut binding)?;
+        }
+        Purpose::FilesFromTape => source::tape(known, &mut binding)?,
+    }
+    if matches!(known.plan.purpose, Purpose::Backup | Purpose::RestoreFromTape) {
+        binding.evictions = evictions(known, &binding);
+    }
+    Ok(binding)
+}
+
+impl Known<'_> {
+    /// All records of all hosts, with their host.
+    fn records(&self) -> impl Iterator<Item = (&HostId, &Record)> {
+        self.worlds.iter().flat_map(|(host, world)| world.catalog.iter().map(move |record| (host, record)))
+    }
+
+    /// What is said of a pair, by whoever was asked.
+    fn state(&self, group: &CopyGroup) -> Result<&PairState, Failure> {
+        let mut views = self.worlds.values().flat_map(|world| &world.pairs);
+        match views.find(|view| view.pair.copy_group == *group) {
+            Some(view) => view.state.as_ref().map_err(Clone::clone),
+            None => Err(Failure::permanent(format!("nobody was asked about pair {group}"))),
+        }
+    }
+
+    /// Why a pair must not be overwritten or restored now, if so.
+    fn kept(&self, group: &CopyGroup) -> Option<Failure> {
+        for (host, record) in self.records().filter(|(_, record)| record.is_on(group)) {
+            let id = record.id;
+            if let Some(lock) =
+                record.lock.as_ref().filter(|lock| lock.run.is_none() || lock.run.as_ref() != self.run)
+            {
+                let by = lock.run.as_ref().map_or("an operator".to_owned(), |run| format!("run {run}"));
+                return Some(
+                    Failure::refused(format!("{group} is locked with backup {id} of {host} by {by}"))
+                        .with_help(format!("resplit catalog unlock {host}:{id}")),
+                );
+            }
+            let pending = record.is_current() && record.tape == TapeState::Wanted;
+            if pending && Some(&record.origin.run) != self.run {
+                let help = format!(
+                    "resplit resume {}; or give it up: resplit catalog waive {host}:{id}",
+                    record.origin.run
+                );
+                let text = format!(
+                    "{group} holds backup {id} of {host}, which is wanted on tape and is not there yet"
+                );
+                return Some(Failure::refused(text).with_help(help));
+            }
+        }
+        None
+    }
+
+    /// A pair of a volume, bound.
+    fn bound(&self, volume: &VolumeId, generation: u32, reason: &str) -> Result<BoundPair, Failure> {
+        let missing = || Failure::refused(format!("volume '{volume}' has no generation {generation}"));
+        let pairs = self.plan.pairs(volume);
+        let index = usize::try_from(generation).unwrap_or(usize::MAX);
+        let pair = pairs.get(index).cloned().ok_or_else(missing)?;
+        let declared =
+            self.plan.site.volumes.get(volume).and_then(|v| v.pairs.get(index)).ok_or_else(missing)?;
+        Ok(BoundPair {
+            status: self.state(&pair.copy_group)?.status,
+            secondary_host: declared.secondary.host.clone(),
+            of: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+            reason: reason.to_owned(),
+            pair,
+        })
+    }
+}
+
+/// The current records that go because their images are overwritten.
+fn evictions(known: &Known<'_>, binding: &Binding) -> Vec<Eviction> {
+    let hit = |record: &Record| binding.pairs.values().any(|bound| record.is_on(&bound.pair.copy_group));
+    let going = known.records().filter(|(_, record)| record.is_current() && hit(record));
+    going
+        .map(|(host, record)| Eviction {
+            host: host.clone(),
+            id: record.id,
+            original_id: record.origin.original_id,
+            started: record.origin.started,
+            on_tape: match &record.tape {
+                TapeState::Done { barcode } => Some(barcode.clone()),
+                _ => None,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,164 @@
+//! The engine of one host: what all its parts share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use resplit_operations::ids::{BackupId, HostId, RunId};
+use resplit_steps::{
+    context::{Clock, Directories},
+    drivers::{Drivers, identity::Owner, quiesce::WindowKeeper},
+};
+use tokio::sync::watch;
+
+use crate::{
+    catalog,
+    leases::Leases,
+    logs::Logs,
+    peers::PeerEngines,
+    protocol::EngineInfo,
+    run::drive::Control,
+    serve_step::Serving,
+    store::{Found, Opened, Store},
+};
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The host that it is.
+    pub host: HostId,
+    /// Its state directory.
+    pub state: PathBuf,
+    /// What touches the world.
+    pub drivers: Drivers,
+    /// Holds windows open.
+    pub windows: Arc<dyn WindowKeeper>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Reaches the engines of other hosts.
+    pub peers: PeerEngines,
+    /// The program's version and build.
+    pub build: String,
+    /// This process.
+    pub owner: Owner,
+}
+
+/// The engine of one host.
+pub struct Engine {
+    pub(crate) host: HostId,
+    pub(crate) directories: Directories,
+    pub(crate) store: Store,
+    pub(crate) drivers: Drivers,
+    pub(crate) windows: Arc<dyn WindowKeeper>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) peers: PeerEngines,
+    pub(crate) leases: Leases,
+    pub(crate) logs: Logs,
+    pub(crate) owner: Owner,
+    pub(crate) serving: Serving,
+    next_backup: AtomicU64,
+    reserving: Mutex<()>,
+    active: Mutex<HashMap<RunId, Arc<Control>>>,
+    /// Counts up whenever something ends: what waits for an idle engine looks again.
+    pub(crate) quiet: watch::Sender<u64>,
+    /// Told when the engine is to stop.
+    pub(crate) stop: tokio::sync::Notify,
+    started: Timestamp,
+    build: String,
+    opened: Option<String>,
+}
+
+impl Engine {
+    /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
+    pub fn open(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
+        let (store, opened) = Store::open(&parts.state)?;
+        let next_backup = AtomicU64::new(catalog::next_id(&store)?);
+        Ok(Arc::new(Self {
+            directories: Directories::of(&parts.state),
+            leases: Leases::new(&store)?,
+            logs: Logs::new(&parts.state.join("logs")),
+            owner: parts.owner,
+            serving: Serving::default(),
+            next_backup,
+            reserving: Mutex::default(),
+            active: Mutex::default(),
+            quiet: watch::Sender::new(0),
+            stop: tokio::sync::Notify::new(),
+            started: parts.clock.now(),
+            build: parts.build,
+            opened: notice(&opened),
+            host: parts.host,
+            store,
+            drivers: parts.drivers,
+            windows: parts.windows,
+            clock: parts.clock,
+            peers: parts.peers,
+        }))
+    }
+
+    /// What the engine says of itself.
+    pub fn describe(&self) -> EngineInfo {
+        EngineInfo {
+            protocol: crate::protocol::VERSION,
+            build: self.build.clone(),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            started: self.started,
+            busy: self.is_busy(),
+            store: self.opened.clone(),
+        }
+    }
+
+    /// Whether anything runs, waits or is leased to a live engine.
+    pub fn is_busy(&self) -> bool {
+        !self.active().is_empty() || self.serving.is_busy() || self.leases.any_alive(&self.owner)
+    }
+
+    /// Says that something has ended.
+    pub(crate) fn note_quiet(&self) {
+        self.quiet.send_modify(|count| *count += 1);
+    }
+
+    /// The runs that this engine drives now.
+    pub(crate) fn active(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Control>>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves a backup ID. It is durable with the intent that carries it, and never given twice.
+    pub(crate) fn reserve(&self) -> BackupId {
+        BackupId(self.next_backup.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// Held while a commit that reserves IDs is queued.
+    pub(crate) fn reserving(&self) -> MutexGuard<'_, ()> {
+        self.reserving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ID that would be reserved next.
+    pub(crate) fn next_backup(&self) -> u64 {
+        self.next_backup.load(Ordering::SeqCst)
+    }
+}
+
+/// What opening the store found, if it was anything but a clean shutdown.
+fn notice(opened: &Opened) -> Option<String> {
+    let mut told = Vec::new();
+    if let Found::Rebuilt { why } = &opened.found {
+        told.push(format!("the view was rebuilt from the log: {why}"));
+    }
+    if opened.torn_bytes > 0 {
+        told.push(format!(
+            "{} bytes of a commit that was never acknowledged were cut off",
+            opened.torn_bytes
+        ));
+    }
+    if !opened.damaged_checkpoints.is_empty() {
+        told.push(format!("damaged checkpoints: {}", opened.damaged_checkpoints.join(", ")));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}

@@ -1,0 +1,148 @@
+//! What an engine does beside runs: undoing what a run left here, forgetting runs that are long over, and putting the
+//! catalog beside the library, so that losing the store does not lose the tapes.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use resplit_operations::{
+    ids::{HostId, LibraryId, OperationId, RunId},
+    record::Record,
+    site::Site,
+};
+use resplit_steps::failure::Failure;
+use serde::Serialize;
+
+use crate::{
+    catalog,
+    engine::Engine,
+    obligations,
+    protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
+    rows::RunRow,
+    run::load,
+    store::{Batch, StoreError, Table},
+};
+
+/// The most runs that are kept of one operation.
+const MOST_RUNS: usize = 200;
+/// How long a run is kept once it is over.
+const LONGEST: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// The newest runs of an operation that are kept however old they are.
+const FEWEST_RUNS: usize = 5;
+
+/// The catalog of a host, as it is put beside a library.
+#[derive(Serialize)]
+struct CatalogFile<'a> {
+    format: u32,
+    host: &'a HostId,
+    written: Timestamp,
+    records: &'a [Record],
+}
+
+impl Engine {
+    /// Gives leases, or says who holds them. Those of a run of this host that is still to be finished stand, although the
+    /// engine that took them is dead.
+    pub(crate) fn give_lease(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
+        let is_open = |lease: &Lease| {
+            let row = load::row(&self.store, &lease.run).ok().flatten();
+            row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }))
+        };
+        self.leases.request(&self.store, request, self.clock.now(), is_open)
+    }
+
+    /// Undoes what a run that is over has left on this host; gives what there was to undo. May block.
+    pub(crate) fn end_run_here(&self, run: &RunId) -> Result<Vec<String>, Failure> {
+        let told = obligations::discharge(self, run)?;
+        let Ok(entries) = fs::read_dir(&self.directories.staging) else { return Ok(told) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let of_run = ["import-", "export-"]
+                .iter()
+                .any(|kind| name.to_string_lossy().strip_prefix(kind).is_some_and(|rest| is_of(rest, run)));
+            if of_run {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(|error| Failure::io("remove", &path, &error))?;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Puts this host's catalog beside a library. That it could not be written is told, and fails nothing.
+    pub(crate) fn export_catalog(&self, library: &LibraryId) {
+        if let Err(error) = self.try_export(library) {
+            tracing::warn!("cannot put the catalog beside library '{library}': {error}");
+        }
+    }
+
+    fn try_export(&self, library: &LibraryId) -> Result<(), Failure> {
+        let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
+            return Ok(());
+        };
+        let records = catalog::all(&self.store)?;
+        let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
+        let bytes =
+            serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
+        let path = directory.join(format!("catalog-{}.json", self.host));
+        replace(&directory, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
+    }
+
+    /// Forgets runs that are long over, with their logs.
+    pub(crate) fn forget_old_runs(&self) -> Result<(), Failure> {
+        let mut by_operation: BTreeMap<OperationId, Vec<RunRow>> = BTreeMap::new();
+        for row in load::rows(&self.store)? {
+            by_operation.entry(row.operation.clone()).or_default().push(row);
+        }
+        let now = self.clock.now();
+        for mut rows in by_operation.into_values() {
+            rows.sort_by(|a, b| b.accepted.cmp(&a.accepted));
+            for (age, row) in rows.into_iter().enumerate() {
+                let old = row.ended.is_some_and(|ended| now.duration_since(ended) > LONGEST);
+                let open = !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });
+                if open || !row.unreleased.is_empty() || !(age >= MOST_RUNS || (age >= FEWEST_RUNS && old)) {
+                    continue;
+                }
+                let mut batch = Batch::default();
+                load::forget(&self.store, &mut batch, &row.run)?;
+                let _ = self.store.commit(batch)?;
+                self.logs.remove(&row.run);
+                // A run without commands has no such directory.
+                let _ = fs::remove_dir_all(self.directories.commands.join(row.run.as_str()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_of(rest: &str, run: &RunId) -> bool {
+    rest.strip_prefix(run.as_str()).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn library_key(library: &LibraryId) -> String {
+    format!("library/{library}")
+}
+
+/// Remembers where the libraries of this host are.
+pub(crate) fn remember_libraries(engine: &Engine, site: &Site) -> Result<(), StoreError> {
+    for (id, library) in site.libraries.iter().filter(|(_, library)| library.host == engine.host) {
+        let known: Option<PathBuf> = engine.store.get(Table::Meta, &library_key(id))?;
+        if known.as_ref() != Some(&library.path) {
+            let mut batch = Batch::default();
+            batch.put(Table::Meta, &library_key(id), &library.path)?;
+            let _ = engine.store.commit(batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn replace(directory: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    let mut file = File::create(&partial)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)?;
+    File::open(directory)?.sync_all()
+}

@@ -1,0 +1,155 @@
+//! The log of each run: a line for each event, in a file of its own; and who follows it. It is told, not trusted: nothing
+//! is decided by it.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use resplit_operations::ids::RunId;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::protocol::{Event, What};
+
+/// How many progress events a slow follower may lag behind: older ones are forgotten.
+const PROGRESS_KEPT: usize = 64;
+/// How many events wait for a slow follower.
+const FOLLOWER_QUEUE: usize = 256;
+
+/// The logs of the runs of this host.
+pub(crate) struct Logs {
+    directory: PathBuf,
+    open: Mutex<HashMap<RunId, Arc<OpenLog>>>,
+}
+
+struct OpenLog {
+    file: Mutex<Option<File>>,
+    /// Bytes written; `None` once the run is over.
+    written: watch::Sender<(u64, bool)>,
+    progress: broadcast::Sender<Event>,
+}
+
+impl Logs {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), open: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self, run: &RunId) -> PathBuf {
+        self.directory.join(format!("{run}.jsonl"))
+    }
+
+    fn get(&self, run: &RunId) -> Arc<OpenLog> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = open.entry(run.clone()).or_insert_with(|| {
+            let path = self.path(run);
+            let file = fs::create_dir_all(&self.directory)
+                .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+            if let Err(error) = &file {
+                tracing::warn!(%run, "cannot write the log {}: {error}", path.display());
+            }
+            let length = file.as_ref().ok().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
+            Arc::new(OpenLog {
+                file: Mutex::new(file.ok()),
+                written: watch::Sender::new((length, false)),
+                progress: broadcast::Sender::new(PROGRESS_KEPT),
+            })
+        });
+        Arc::clone(log)
+    }
+
+    /// Tells an event to whoever follows, and, unless it is progress, writes it.
+    pub(crate) fn tell(&self, event: Event) {
+        let log = self.get(&event.run);
+        if matches!(event.what, What::Progress { .. }) {
+            // Nobody may be following.
+            let _ = log.progress.send(event);
+            return;
+        }
+        let over = matches!(event.what, What::Ended { .. });
+        let mut line = serde_json::to_vec(&event).unwrap_or_default();
+        line.push(b'\n');
+        if let Some(file) = log.file.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            && let Err(error) = file.write_all(&line)
+        {
+            tracing::warn!(run = %event.run, "cannot write the log: {error}");
+        }
+        log.written.send_modify(|(length, ended)| {
+            *length += line.len() as u64;
+            *ended = over;
+        });
+        if over {
+            let _ = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&event.run);
+        }
+    }
+
+    /// The events of a run from its beginning; then, if `follow`, as they happen, until it is over.
+    pub(crate) fn follow(&self, run: &RunId, follow: bool) -> std::io::Result<mpsc::Receiver<Event>> {
+        let live = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned();
+        let live = live.filter(|_| follow);
+        let mut progress = live.as_ref().map(|log| log.progress.subscribe());
+        let mut written = live.as_ref().map(|log| log.written.subscribe());
+        drop(live);
+        let mut reader = Lines::open(&self.path(run))?;
+        let (sender, receiver) = mpsc::channel(FOLLOWER_QUEUE);
+        let _ = tokio::spawn(async move {
+            loop {
+                let over = written.as_mut().is_none_or(|written| written.borrow_and_update().1);
+                for event in reader.rest() {
+                    let last = matches!(event.what, What::Ended { .. });
+                    if sender.send(event).await.is_err() || (last && over) {
+                        return;
+                    }
+                }
+                let (Some(written), Some(progress)) = (written.as_mut(), progress.as_mut()) else { return };
+                if over {
+                    return;
+                }
+                tokio::select! {
+                    changed = written.changed() => if changed.is_err() && reader.is_at_end() { return },
+                    Ok(event) = progress.recv() => if sender.send(event).await.is_err() { return },
+                    () = sender.closed() => return,
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    /// Forgets the log of a run.
+    pub(crate) fn remove(&self, run: &RunId) {
+        // A log that is not there is gone.
+        let _ = fs::remove_file(self.path(run));
+    }
+}
+
+/// Reads whole lines of a file that grows.
+struct Lines {
+    file: File,
+    at: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { file: File::open(path)?, at: 0 })
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() <= self.at)
+    }
+
+    /// The events since the last call. A line that is not one (torn by a power cut) is passed over.
+    fn rest(&mut self) -> Vec<Event> {
+        let mut text = Vec::new();
+        if self.file.seek(SeekFrom::Start(self.at)).and_then(|_| self.file.read_to_end(&mut text)).is_err() {
+            return Vec::new();
+        }
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.at += whole as u64;
+        text[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What must be undone whatever happens: durable before what it undoes, discharged in reverse order.
+
+use std::fs;
+
+use resplit_operations::{
+    ids::{RunId, StepId},
+    record::CatalogChange,
+};
+use resplit_steps::{contract::Obligation, failure::Failure};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::Engine,
+    store::{Batch, Store, StoreError, Table},
+    transaction::Transaction,
+};
+
+/// A duty of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Duty {
+    pub run: RunId,
+    pub step: StepId,
+    pub obligation: Obligation,
+}
+
+fn key(run: &RunId, obligation: &Obligation) -> String {
+    // The same duty taken on twice is one duty: its key is what it says.
+    let text = serde_json::to_string(obligation).unwrap_or_default();
+    format!("{run}/{}", &blake3::hash(text.as_bytes()).to_hex()[..16])
+}
+
+/// Adds a duty to a batch.
+pub(crate) fn put(
+    batch: &mut Batch,
+    run: &RunId,
+    step: &StepId,
+    obligation: &Obligation,
+) -> Result<(), StoreError> {
+    let duty = Duty { run: run.clone(), step: step.clone(), obligation: obligation.clone() };
+    batch.put(Table::Obligations, &key(run, obligation), &duty)
+}
+
+/// Adds to a batch that duties are discharged.
+pub(crate) fn remove(
+    store: &Store,
+    batch: &mut Batch,
+    run: &RunId,
+    discharged: &[Obligation],
+) -> Result<(), StoreError> {
+    for obligation in discharged {
+        let key = key(run, obligation);
+        if store.get::<Duty>(Table::Obligations, &key)?.is_some() {
+            batch.delete(Table::Obligations, &key);
+        }
+    }
+    Ok(())
+}
+
+/// The duties of a run, or of all, that stand.
+pub(crate) fn standing(store: &Store, run: Option<&RunId>) -> Result<Vec<Duty>, StoreError> {
+    let prefix = run.map(|run| format!("{run}/")).unwrap_or_default();
+    Ok(store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect())
+}
+
+/// Undoes what a run has left on this host, and records that it did. What cannot be undone stays a duty, and is told.
+pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Failure> {
+    let mut told = Vec::new();
+    for duty in standing(&engine.store, Some(run))?.iter().rev() {
+        match undo(engine, duty) {
+            Ok(Some(text)) => told.push(text),
+            Ok(None) => {}
+            Err(failure) => told.push(format!("could not be undone: {failure}")),
+        }
+    }
+    Ok(told)
+}
+
+fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+    let mut transaction = Transaction::new(engine)?;
+    let told = match &duty.obligation {
+        Obligation::Thaw { filesystem } => {
+            let thawed = engine.windows.thaw(filesystem)?;
+            thawed.then(|| format!("{} was frozen, and is thawed", filesystem.display()))
+        }
+        Obligation::Unmount { id } => {
+            let holds = |lock: &resplit_operations::record::Lock| lock.run.as_ref() == Some(&duty.run);
+            let held = transaction.catalog.iter().any(|r| r.id == *id && r.lock.as_ref().is_some_and(holds));
+            if held {
+                transaction.change(engine, &[CatalogChange::Unlock { id: *id }]);
+            }
+            held.then(|| format!("backup {id} was mounted, and is unlocked"))
+        }
+        Obligation::RemoveStaging { path } => {
+            let removed = match path.symlink_metadata() {
+                Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+                Ok(_) => fs::remove_file(path),
+                Err(_) => Ok(()),
+            };
+            removed.map_err(|error| Failure::io("remove", path, &error))?;
+            None
+        }
+    };
+    transaction.discharge(engine, &duty.run, std::slice::from_ref(&duty.obligation))?;
+    transaction.commit_blocking(engine)?;
+    Ok(told)
+}

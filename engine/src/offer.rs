@@ -1,0 +1,375 @@
+//! What the engine offers through its socket.
+
+use std::{path::PathBuf, sync::Arc};
+
+use resplit_operations::{
+    ids::{BackupId, RunId},
+    plan::{Purpose, Resource},
+    record::{CatalogChange, Lock, Record, TapeState},
+};
+use resplit_steps::failure::Failure;
+use tokio::sync::mpsc::Receiver;
+
+use crate::{
+    catalog,
+    engine::Engine,
+    failures::{conflict, defect, internal, not_found},
+    housekeeping, place, preview,
+    protocol::{
+        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
+        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
+        StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
+    },
+    rows::{RunRow, StepRow, step_key},
+    run::{
+        load,
+        perform::{self, Tried},
+        recover,
+        state::RunState,
+    },
+    serve_step,
+    service::{Reply, Service},
+    store::{Batch, Table},
+    transaction::Transaction,
+    world,
+};
+
+/// An engine, as whoever reaches its socket sees it.
+pub struct Offer(pub Arc<Engine>);
+
+fn internally(failure: Failure) -> Refusal {
+    Refusal { kind: RefusalKind::Internal, failure }
+}
+
+impl Offer {
+    fn row(&self, run: &RunId) -> Reply<RunRow> {
+        let missing = || not_found(format!("there is no run {run}"));
+        load::row(&self.0.store, run)?.ok_or_else(missing)
+    }
+
+    fn state(&self, run: &RunId) -> Reply<RunState> {
+        load::state(&self.0.store, self.row(run)?).map_err(internally)
+    }
+
+    /// A run's name: the operation, and the moment.
+    fn name(&self, submit: &Submit) -> Reply<RunId> {
+        let now = self.0.clock.now();
+        let verb = if submit.plan.purpose == Purpose::Backup { "" } else { "restore-" };
+        let base = format!("{}-{verb}{}", submit.plan.operation, now.strftime("%Y%m%dT%H%M%SZ"));
+        for count in 1.. {
+            let name = RunId(if count == 1 { base.clone() } else { format!("{base}-{count}") });
+            if load::row(&self.0.store, &name)?.is_none() && !self.0.active().contains_key(&name) {
+                return Ok(name);
+            }
+        }
+        Err(internal("no name is free for this run"))
+    }
+
+    /// Takes a run up again, with some of its steps set back.
+    async fn again(&self, mut state: RunState, nodes: Vec<petgraph::graph::NodeIndex>) -> Reply<Accepted> {
+        let engine = &self.0;
+        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile.
+        let resyncs = state.resyncs();
+        let waiting = |node| matches!(state.row_of(node).status, StepStatus::Waiting);
+        if !resyncs.is_empty() && resyncs.into_iter().all(waiting) {
+            state.row.binding = None;
+        }
+        state.row.status = RunStatus::Waiting { waiting_for: "its turn".to_owned() };
+        state.row.ended = None;
+        let mut batch = Batch::default();
+        load::put_row(&mut batch, &state.row)?;
+        for node in nodes {
+            batch.put(Table::Steps, &step_key(state.run(), state.place(node)), state.row_of(node))?;
+        }
+        let _ = engine.store.commit_async(batch).await?;
+        let run = state.run().clone();
+        drop(perform::start(engine, state));
+        Ok(Accepted { run })
+    }
+}
+
+impl Service for Offer {
+    fn info(&self) -> EngineInfo {
+        self.0.describe()
+    }
+
+    async fn preview(&self, submit: Submit) -> Reply<PlanPreview> {
+        preview::preview(&self.0, submit).await.map_err(internally)
+    }
+
+    async fn submit(&self, submit: Submit) -> Reply<Accepted> {
+        let engine = &self.0;
+        if submit.plan.coordinator != engine.host {
+            let text = format!("this plan is coordinated by host '{}'", submit.plan.coordinator);
+            let failure =
+                Failure::refused(text).with_help(format!("ask the engine of '{}'", submit.plan.coordinator));
+            return Err(Refusal { kind: RefusalKind::BadRequest, failure });
+        }
+        if engine.store.is_low_on_space() {
+            let text = format!("the disk with {} is full", engine.directories.state.display());
+            return Err(internally(Failure::refused(text).with_help("make room there, then run again")));
+        }
+        let run = self.name(&submit)?;
+        if submit.options.no_wait
+            && let Tried::Held { waiting_for, .. } =
+                perform::try_leases(engine, &submit.plan, &run).await.map_err(internally)?
+        {
+            let failure = Failure::refused(format!("busy: {waiting_for}")).with_help("resplit runs --open");
+            return Err(Refusal { kind: RefusalKind::Busy, failure });
+        }
+        let steps = submit.plan.graph().node_count();
+        let row = RunRow {
+            run: run.clone(),
+            operation: submit.plan.operation.clone(),
+            purpose: submit.plan.purpose,
+            status: RunStatus::Waiting { waiting_for: "its turn".to_owned() },
+            accepted: engine.clock.now(),
+            ended: None,
+            steps: u32::try_from(steps).unwrap_or(u32::MAX),
+            plan: submit.plan.hash().to_owned(),
+            options: submit.options,
+            binding: None,
+            unreleased: Vec::new(),
+            result: Vec::new(),
+        };
+        let state = RunState::new(row, submit.plan, vec![StepRow::waiting(0); steps]);
+        let mut batch = Batch::default();
+        load::put_new(&mut batch, &state)?;
+        let _ = engine.store.commit_async(batch).await?;
+        let (accepted, step, host) = (engine.clock.now(), None, None);
+        let what = What::Accepted { steps: state.row.steps };
+        engine.logs.tell(Event { time: accepted, run: run.clone(), step, host, what });
+        drop(perform::start(engine, state));
+        Ok(Accepted { run })
+    }
+
+    async fn runs(&self, query: RunsQuery) -> Reply<Vec<RunSummary>> {
+        let mut rows = load::rows(&self.0.store)?;
+        rows.retain(|row| query.operation.as_ref().is_none_or(|operation| *operation == row.operation));
+        let open = |row: &RunRow| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });
+        rows.retain(|row| !query.open || open(row));
+        rows.sort_by(|a, b| b.accepted.cmp(&a.accepted).then_with(|| b.run.cmp(&a.run)));
+        rows.truncate(query.limit.unwrap_or(20));
+        Ok(rows.iter().map(RunRow::summary).collect())
+    }
+
+    async fn run(&self, run: RunId) -> Reply<RunDetail> {
+        let state = self.state(&run)?;
+        let step_list = state
+            .order()
+            .iter()
+            .map(|node| StepDetail {
+                step: state.step(*node).id.clone(),
+                kind: state.step(*node).action.kind().to_owned(),
+                host: state.step(*node).host.clone(),
+                status: state.row_of(*node).status.clone(),
+            })
+            .collect();
+        Ok(RunDetail { summary: state.row.summary(), binding: state.row.binding.clone(), step_list })
+    }
+
+    async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
+        let follow = follow && self.0.active().contains_key(&run);
+        let none = |error| not_found(format!("there is no log of run {run}: {error}"));
+        self.0.logs.follow(&run, follow).map_err(none)
+    }
+
+    async fn resume(&self, run: RunId) -> Reply<Accepted> {
+        let mut state = self.state(&run)?;
+        let status = &state.row.status;
+        match status {
+            _ if self.0.active().contains_key(&run) => {
+                return Err(conflict(
+                    format!("run {run} is at work"),
+                    format!("resplit logs {run} --follow"),
+                ));
+            }
+            RunStatus::Done => {
+                return Err(conflict(format!("run {run} is done"), format!("resplit show {run}")));
+            }
+            RunStatus::Refused { .. } => {
+                let help = format!("resplit run {}", state.row.operation);
+                return Err(conflict(format!("run {run} was refused before anything was touched"), help));
+            }
+            RunStatus::Parked { questions } => {
+                let step = questions.keys().next().map_or("STEP", |step| step.as_str());
+                let help = format!("resplit answer {run} {step} done|redo|abort");
+                return Err(conflict(format!("run {run} waits for an answer"), help));
+            }
+            RunStatus::Failed { .. }
+            | RunStatus::Cancelled
+            | RunStatus::Waiting { .. }
+            | RunStatus::Running => {}
+        }
+        let mut nodes = recover::lost_windows(&mut state);
+        nodes.extend(recover::resume(&mut state));
+        self.again(state, nodes).await
+    }
+
+    async fn cancel(&self, run: RunId) -> Reply<()> {
+        let control = self.0.active().get(&run).cloned();
+        if let Some(control) = control {
+            control.cancel();
+            return Ok(());
+        }
+        if self.0.serving.cancel(&run) {
+            return Ok(());
+        }
+        let mut state = self.state(&run)?;
+        let RunStatus::Parked { questions } = state.row.status.clone() else {
+            return Err(conflict(
+                format!("run {run} is {}", state.row.status.word()),
+                format!("resplit show {run}"),
+            ));
+        };
+        let mut nodes = Vec::new();
+        for step in questions.keys() {
+            nodes.extend(settle(&mut state, step, Answer::Abort, self.0.clock.now()));
+        }
+        let _ = self.again(state, nodes).await?;
+        Ok(())
+    }
+
+    async fn answer(&self, run: RunId, answer: AnswerRequest) -> Reply<()> {
+        let mut state = self.state(&run)?;
+        if self.0.active().contains_key(&run) {
+            return Err(conflict(
+                format!("run {run} is at work; answer when it has parked"),
+                format!("resplit show {run}"),
+            ));
+        }
+        let settled = settle(&mut state, &answer.step, answer.answer, self.0.clock.now());
+        let Some(node) = settled else {
+            let text = format!("step '{}' of run {run} does not wait for an answer", answer.step);
+            return Err(conflict(text, format!("resplit show {run}")));
+        };
+        let _ = self.again(state, vec![node]).await?;
+        Ok(())
+    }
+
+    async fn world(&self, request: WorldRequest) -> Reply<World> {
+        let engine = Arc::clone(&self.0);
+        let world = tokio::task::spawn_blocking(move || world::here(&engine, &request)).await;
+        world.unwrap_or_else(|error| Err(defect(&error))).map_err(internally)
+    }
+
+    async fn catalog(&self) -> Reply<Vec<Record>> {
+        Ok(catalog::all(&self.0.store)?)
+    }
+
+    async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
+        let engine = &self.0;
+        let mut transaction = Transaction::new(engine)?;
+        let found = transaction.catalog.iter().find(|record| record.id == id).cloned();
+        let record =
+            found.ok_or_else(|| not_found(format!("the catalog of {} has no backup {id}", engine.host)))?;
+        let change = match verb {
+            RecordVerb::Lock if record.lock.is_none() => {
+                CatalogChange::Lock { id, lock: Lock { run: None, since: engine.clock.now() } }
+            }
+            RecordVerb::Lock => return Ok(record),
+            RecordVerb::Unlock => {
+                let holder = record.lock.as_ref().and_then(|lock| lock.run.clone());
+                let holds = holder
+                    .filter(|run| engine.leases.all().iter().any(|l| l.run == *run && l.owner.is_alive()));
+                if let Some(run) = holds {
+                    let text = format!("backup {id} is mounted by run {run}, which is at work");
+                    return Err(conflict(text, format!("resplit cancel {run}")));
+                }
+                CatalogChange::Unlock { id }
+            }
+            RecordVerb::Waive if record.tape == TapeState::Wanted => {
+                CatalogChange::SetTape { id, tape: TapeState::Waived }
+            }
+            RecordVerb::Waive => {
+                return Err(conflict(
+                    format!("backup {id} does not wait for a tape"),
+                    "resplit catalog list",
+                ));
+            }
+        };
+        transaction.change(engine, std::slice::from_ref(&change));
+        let changed = transaction.catalog.iter().find(|record| record.id == id).cloned();
+        transaction.commit(engine).await?;
+        changed.ok_or_else(|| internal(format!("backup {id} is gone")))
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
+        Ok(self.0.give_lease(&request)?)
+    }
+
+    async fn lease_wait(&self, releases: u64) -> Reply<()> {
+        self.0.leases.wait(releases).await;
+        Ok(())
+    }
+
+    async fn release(&self, run: RunId) -> Reply<()> {
+        let engine = Arc::clone(&self.0);
+        let ended = tokio::task::spawn_blocking(move || {
+            let told = engine.end_run_here(&run)?;
+            let resources = engine.leases.release(&engine.store, &run)?;
+            for resource in resources {
+                if let Resource::Drive(library) = resource {
+                    engine.export_catalog(&library);
+                }
+            }
+            for text in told {
+                tracing::info!(%run, "{text}");
+            }
+            engine.note_quiet();
+            Ok(())
+        });
+        ended.await.unwrap_or_else(|error| Err(defect(&error))).map_err(internally)
+    }
+
+    async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
+        housekeeping::remember_libraries(&self.0, &request.site)?;
+        serve_step::serve(&self.0, request)
+    }
+
+    async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
+        let staging = self.0.directories.staging.clone();
+        let placed =
+            tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
+        placed.unwrap_or_else(|error| Err(internally(defect(&error))))
+    }
+
+    async fn stop(&self) -> Reply<()> {
+        if self.0.is_busy() {
+            return Err(conflict("the engine is at work", "resplit runs --open"));
+        }
+        self.0.stop.notify_one();
+        Ok(())
+    }
+}
+
+/// Settles a parked step as an operator says; gives its node if it was parked.
+fn settle(
+    state: &mut RunState,
+    step: &resplit_operations::ids::StepId,
+    answer: Answer,
+    now: jiff::Timestamp,
+) -> Option<petgraph::graph::NodeIndex> {
+    let node = state.plan.node(step)?;
+    let row = state.row_of(node).clone();
+    let StepStatus::Parked { attempt, at, .. } = row.status else { return None };
+    let status = match answer {
+        Answer::Done => StepStatus::Done {
+            began: at,
+            at: now,
+            summary: "an operator says that it is done".to_owned(),
+            adopted: Some("an operator's answer".to_owned()),
+        },
+        // What could not be asked is asked again about the same try; what is known not to have happened is a new one.
+        Answer::Redo if row.intent.is_some() => StepStatus::Started { attempt, at },
+        Answer::Redo => StepStatus::Waiting,
+        Answer::Abort => StepStatus::Failed {
+            at: now,
+            failure: Failure::permanent("an operator gave it up").with_help("resplit runs"),
+        },
+    };
+    let intent = row.intent.filter(|_| matches!(status, StepStatus::Started { .. }));
+    *state.row_mut(node) = StepRow { status, intent, ..state.row_of(node).clone() };
+    state.recount();
+    Some(node)
+}

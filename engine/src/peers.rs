@@ -1,0 +1,80 @@
+//! The engines of other hosts: found by the state directory that the plan's site gives, started if none listens.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use resplit_operations::{ids::HostId, site::Site};
+use resplit_steps::{context::Peers, failure::Failure};
+use tokio::runtime::Handle;
+
+use crate::{
+    background::{Start, ensure},
+    client::Client,
+    failures,
+};
+
+/// How the engines of other hosts are started.
+#[derive(Clone, Debug)]
+pub struct PeerEngines {
+    /// The program.
+    pub program: PathBuf,
+    /// The site directory, given to engines that are started.
+    pub site: PathBuf,
+    /// The program's version and build.
+    pub build: String,
+}
+
+impl PeerEngines {
+    /// The arguments with which the program is the engine of a host.
+    pub fn arguments(site: &Path, host: &HostId, state: &Path) -> Vec<OsString> {
+        vec![
+            "engine".into(),
+            "--site-directory".into(),
+            site.into(),
+            "--host-name".into(),
+            host.as_str().into(),
+            "--state".into(),
+            state.into(),
+        ]
+    }
+
+    /// How the engine of a host is started.
+    pub fn start(&self, host: &HostId, state: &Path) -> Start {
+        Start {
+            program: self.program.clone(),
+            arguments: Self::arguments(&self.site, host, state),
+            state: state.to_owned(),
+            host: host.clone(),
+            build: self.build.clone(),
+        }
+    }
+
+    /// The engine of a host, started if none listens.
+    pub async fn client(&self, site: &Site, host: &HostId) -> Result<Client, Failure> {
+        let found = site.hosts.get(host);
+        let found =
+            found.ok_or_else(|| Failure::permanent(format!("the plan's site has no host '{host}'")))?;
+        ensure(&self.start(host, &found.state)).await.map_err(|error| {
+            Failure::temporary(format!("cannot reach the engine of host '{host}': {error}"))
+                .with_help(format!("resplit --host {host} status"))
+        })
+    }
+}
+
+/// The peers of one step, which is not async.
+pub(crate) struct StepPeers<'a> {
+    pub engines: &'a PeerEngines,
+    pub site: &'a Site,
+    pub handle: Handle,
+}
+
+impl Peers for StepPeers<'_> {
+    fn send_file(&self, to: &HostId, name: &str, bytes: &[u8], digest: &str) -> Result<PathBuf, Failure> {
+        self.handle.block_on(async {
+            let client = self.engines.client(self.site, to).await?;
+            client.place(name, digest, bytes.to_vec()).await.map_err(failures::of_client)
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! What a plan would do now: the binding that it would get, and what each step says of it. Changes nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use resplit_operations::{
+    bound::Binding,
+    ids::{HostId, RunId},
+    plan::{Plan, PlanStep},
+};
+use resplit_steps::{context::Work, contract::Preview, facts::Facts, failure::Failure};
+
+use crate::{
+    bind::{self, Known},
+    engine::Engine,
+    failures,
+    protocol::{PlanPreview, PreviewRow, RunStatus, Submit, World},
+    rows::RunRow,
+    run::{perform, state::RunState},
+    store::Table,
+    work::Task,
+    world,
+};
+
+/// Previews a plan.
+pub(crate) async fn preview(engine: &Arc<Engine>, submit: Submit) -> Result<PlanPreview, Failure> {
+    let worlds = world::gather(engine, &submit.plan).await?;
+    let tape_bound = world::tape_bound(engine, &submit.plan).await?;
+    let known =
+        Known { plan: &submit.plan, options: &submit.options, worlds: &worlds, run: None, tape_bound };
+    let (binding, refusals) = match bind::decide(&known) {
+        Ok(binding) => (binding, Vec::new()),
+        Err(failure) => (Binding::default(), vec![failure]),
+    };
+    let waits = waits(&submit.plan, &worlds);
+    let engine = Arc::clone(engine);
+    let rows = tokio::task::spawn_blocking(move || rows(&engine, submit, binding, &worlds, waits, refusals));
+    rows.await.map_err(|error| failures::defect(&error))?
+}
+
+/// Who holds what the plan needs.
+fn waits(plan: &Plan, worlds: &BTreeMap<HostId, World>) -> Vec<String> {
+    let mut waits = Vec::new();
+    for (host, resource) in plan.resources() {
+        let held =
+            worlds.get(&host).into_iter().flat_map(|world| &world.leases).filter(|l| l.resource == resource);
+        waits.extend(held.map(|lease| format!("{}, held by run {}", perform::name(&resource), lease.run)));
+    }
+    waits
+}
+
+fn rows(
+    engine: &Engine,
+    submit: Submit,
+    binding: Binding,
+    worlds: &BTreeMap<HostId, World>,
+    waits: Vec<String>,
+    mut refusals: Vec<Failure>,
+) -> Result<PlanPreview, Failure> {
+    let refused = !refusals.is_empty();
+    let (site, shared) = (Arc::new(submit.plan.site.clone()), Arc::new(binding.clone()));
+    let state = hypothetical(engine, submit);
+    let windows: Vec<_> =
+        state.windows().into_iter().flat_map(|(quiesce, thaw)| state.between(&[quiesce], thaw)).collect();
+    let mut rows = Vec::new();
+    for node in state.order() {
+        let step = state.step(*node).clone();
+        let records = worlds.get(&step.host).map(|world| world.catalog.as_slice()).unwrap_or_default();
+        let key = format!("{}/{}", state.plan.operation, step.id);
+        let last_ms = engine.store.get(Table::History, &key)?;
+        let preview = if refused {
+            Preview::default()
+        } else {
+            let task = task(&state, &step, &site, &shared);
+            task.preview(engine, &step.host, records).unwrap_or_else(|failure| {
+                refusals.push(failure);
+                Preview::default()
+            })
+        };
+        rows.push(PreviewRow {
+            step: step.id.clone(),
+            kind: step.action.kind().to_owned(),
+            host: step.host.clone(),
+            in_window: windows.contains(node),
+            preview,
+            last_ms,
+        });
+    }
+    Ok(PlanPreview { binding, refusals, waits, rows })
+}
+
+/// The run that the plan would be, were it accepted.
+fn hypothetical(engine: &Engine, submit: Submit) -> RunState {
+    let steps = submit.plan.graph().node_count();
+    let row = RunRow {
+        run: RunId("preview".to_owned()),
+        operation: submit.plan.operation.clone(),
+        purpose: submit.plan.purpose,
+        status: RunStatus::Running,
+        accepted: engine.clock.now(),
+        ended: None,
+        steps: u32::try_from(steps).unwrap_or(u32::MAX),
+        plan: submit.plan.hash().to_owned(),
+        options: submit.options,
+        binding: None,
+        unreleased: Vec::new(),
+        result: Vec::new(),
+    };
+    RunState::new(row, submit.plan, vec![crate::rows::StepRow::waiting(0); steps])
+}
+
+fn task(
+    state: &RunState,
+    step: &PlanStep,
+    site: &Arc<resplit_operations::site::Site>,
+    binding: &Arc<Binding>,
+) -> Task {
+    Task {
+        operation: state.plan.operation.clone(),
+        purpose: state.plan.purpose,
+        run: state.row.run.clone(),
+        step: step.clone(),
+        attempt: 1,
+        site: Arc::clone(site),
+        binding: Arc::clone(binding),
+        facts: Facts::default(),
+        token: 0,
+        work: Work::silent(),
+    }
+}

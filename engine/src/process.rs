@@ -1,0 +1,170 @@
+//! The engine as a process: one per site and host, which owns that host's state directory.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use resplit_operations::ids::HostId;
+use resplit_steps::{
+    context::SystemClock,
+    drivers::{
+        Drivers, directory::DirectoryPairs, identity::Owner, shim::Shims, virtual_library::VirtualLibrary,
+        window::Windows,
+    },
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    background::{announce_failure, announce_held, announce_ready, detach},
+    engine::{Engine, Parts},
+    offer::Offer,
+    peers::PeerEngines,
+    server::{Activity, serve},
+    socket::{Listener, prepare_directory},
+    store::StoreError,
+};
+
+/// How an engine process is started.
+#[derive(Clone, Debug)]
+pub struct EngineArguments {
+    /// The site directory, absolute.
+    pub site: PathBuf,
+    /// The host that it is.
+    pub host: HostId,
+    /// Its state directory, absolute.
+    pub state: PathBuf,
+    /// How long it stays when there is nothing to do.
+    pub idle: Duration,
+    /// The program's version and build.
+    pub build: String,
+}
+
+/// Runs an engine in the background until it is idle, or told to stop. Call it before anything else runs in the process.
+pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
+    if let Err(error) = detach() {
+        announce_failure(&format!("cannot leave the session of whoever started this engine: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            announce_failure(&format!("cannot start threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(arguments));
+    // What still blocks (a file system that was frozen by somebody else) does not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    ended
+}
+
+/// The drivers that an engine has.
+pub fn drivers(program: &Path) -> Drivers {
+    Drivers {
+        directory: Arc::new(DirectoryPairs::new(Arc::new(SystemClock))),
+        virtual_library: Arc::new(VirtualLibrary::new()),
+        commands: Arc::new(Shims::new(program.to_owned(), Vec::new())),
+    }
+}
+
+async fn run(arguments: &EngineArguments) -> ExitCode {
+    let opened = prepare_directory(&arguments.state)
+        .map_err(|failure| failure.to_string())
+        .and_then(|()| open(arguments));
+    let engine = match opened {
+        Ok(Some(engine)) => engine,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(text) => {
+            announce_failure(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(failure) = engine.thaw_all() {
+        tracing::error!("cannot read the obligations: {failure}");
+    }
+    let listener = match Listener::bind(&arguments.state) {
+        Ok(listener) => listener,
+        Err(failure) => {
+            announce_failure(&failure.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let activity = Activity::new();
+    let shutdown = until_idle(Arc::clone(&engine), activity.clone(), arguments.idle);
+    if let Err(failure) = engine.recover().await {
+        announce_failure(&failure.to_string());
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = announce_ready() {
+        tracing::warn!("cannot say that it is ready: {error}");
+    }
+    let served = serve(listener, Arc::new(Offer(Arc::clone(&engine))), activity, shutdown).await;
+    if let Err(error) = &served {
+        tracing::error!("the socket: {error}");
+    }
+    let store = engine.store.clone();
+    drop(engine);
+    match tokio::task::spawn_blocking(move || store.close()).await {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!("closing the store: {error}");
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
+    let program =
+        std::env::current_exe().map_err(|error| format!("cannot tell which program this is: {error}"))?;
+    let parts = Parts {
+        host: arguments.host.clone(),
+        state: arguments.state.clone(),
+        drivers: drivers(&program),
+        windows: Arc::new(Windows::new(program.clone(), Vec::new())),
+        clock: Arc::new(SystemClock),
+        peers: PeerEngines { program, site: arguments.site.clone(), build: arguments.build.clone() },
+        build: arguments.build.clone(),
+        owner: Owner::current().map_err(|error| format!("cannot tell which process this is: {error}"))?,
+    };
+    match Engine::open(parts) {
+        Ok(engine) => Ok(Some(engine)),
+        Err(StoreError::InUse { holder, .. }) => {
+            announce_held(holder);
+            Ok(None)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Returns when the engine has had nothing to do for long enough, or was told to stop.
+async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
+    let (Ok(mut terminated), Ok(mut interrupted)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    let mut quiet = engine.quiet.subscribe();
+    loop {
+        tokio::select! {
+            _ = terminated.recv() => return,
+            _ = interrupted.recv() => return,
+            () = engine.stop.notified() => return,
+            () = activity.idle_for(idle) => {
+                if !engine.is_busy() {
+                    return;
+                }
+                // Busy without a request: look again when something ends, or after a while.
+                tokio::select! {
+                    _ = quiet.changed() => {}
+                    _ = terminated.recv() => return,
+                    () = tokio::time::sleep(idle) => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether a step whose needs have ended runs or is skipped. Pure.
+
+use petgraph::graph::NodeIndex;
+use resplit_operations::operation::On;
+
+use super::state::RunState;
+use crate::protocol::StepStatus;
+
+/// What becomes of a step that waits for nothing any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Run,
+    Skip(String),
+}
+
+/// Decides about one step.
+pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Decision {
+    let step = state.step(node);
+    if let Some(owner) = state.owner(node) {
+        // A finally-step runs whatever happened, once what it undoes has begun.
+        return match &state.row_of(owner).status {
+            StepStatus::Skipped { .. } => Decision::Skip(format!("'{}' did not begin", state.step(owner).id)),
+            _ => Decision::Run,
+        };
+    }
+    let bad = state.needs(node).find(|need| is_bad(state, *need));
+    match (step.on, bad) {
+        (On::Always, _) => Decision::Run,
+        (On::Failure, Some(_)) => Decision::Run,
+        (On::Failure, None) => Decision::Skip("nothing failed".to_owned()),
+        (On::Success, Some(bad)) => {
+            let word = state.row_of(bad).status.word();
+            Decision::Skip(format!("'{}' was {word}", state.step(bad).id).replace("was failed", "failed"))
+        }
+        (On::Success, None) if cancelled => Decision::Skip("the run was cancelled".to_owned()),
+        (On::Success, None) => Decision::Run,
+    }
+}
+
+/// Whether what needs a step must not run: it failed, or was itself skipped for that. A step that waits for a failure
+/// and saw none is no failure.
+pub(crate) fn is_bad(state: &RunState, node: NodeIndex) -> bool {
+    match state.row_of(node).status {
+        StepStatus::Failed { .. } => true,
+        StepStatus::Skipped { .. } => {
+            let step = state.step(node);
+            let idle = step.on == On::Failure || state.owner(node).is_some();
+            !idle
+                || state
+                    .needs(node)
+                    .any(|need| matches!(state.row_of(need).status, StepStatus::Failed { .. }))
+        }
+        _ => false,
+    }
+}

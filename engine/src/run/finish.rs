@@ -1,0 +1,253 @@
+//! The end of a run: what came of it, in words; what it left is undone; what it held is released.
+
+use std::sync::Arc;
+
+use resplit_operations::{
+    ids::HostId,
+    plan::{Purpose, Resource},
+    record::{CatalogChange, Medium, Record, TapeState},
+};
+use resplit_steps::failure::{Failure, FailureClass};
+
+use super::{load, state::RunState};
+use crate::{
+    engine::Engine,
+    protocol::{Event, RunStatus, StepStatus, What},
+    store::Batch,
+};
+
+/// What came of a run whose steps have gone as far as they go.
+pub(crate) fn status(state: &RunState, cancelled: bool) -> RunStatus {
+    let mut questions = std::collections::BTreeMap::new();
+    let mut failed = None;
+    for node in state.order() {
+        let step = state.step(*node);
+        match &state.row_of(*node).status {
+            StepStatus::Parked { question, .. } => drop(questions.insert(step.id.clone(), question.clone())),
+            StepStatus::Failed { failure, .. } if failed.is_none() => {
+                let message = format!("{} on {}: {}", step.id, step.host, failure.message);
+                failed = Some(Failure { message, ..failure.clone() });
+            }
+            _ => {}
+        }
+    }
+    match failed {
+        _ if !questions.is_empty() => RunStatus::Parked { questions },
+        Some(failure) if failure.class != FailureClass::Cancelled => RunStatus::Failed { failure },
+        _ if cancelled => RunStatus::Cancelled,
+        Some(_) => RunStatus::Cancelled,
+        None => RunStatus::Done,
+    }
+}
+
+/// Ends a run: undoes what it left, releases what it held, and records what came of it.
+pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunStatus) {
+    let parked = matches!(status, RunStatus::Parked { .. });
+    if !parked {
+        let told = {
+            let (engine, run) = (Arc::clone(engine), state.run().clone());
+            tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await
+        };
+        match told {
+            Ok(Ok(told)) => told.into_iter().for_each(|text| note(engine, &state, text)),
+            Ok(Err(failure)) => note(engine, &state, failure.message),
+            Err(error) => note(engine, &state, error.to_string()),
+        }
+        state.row.unreleased = others(&state, &engine.host);
+        release_at(engine, &mut state.row, &state.plan.site).await;
+    }
+    state.row.result = result(&state, &status);
+    state.row.status = status;
+    state.row.ended = Some(engine.clock.now());
+    let mut batch = Batch::default();
+    let written = match load::put_row(&mut batch, &state.row) {
+        Ok(()) => engine.store.commit_async(batch).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(run = %state.run(), "cannot record the end of the run: {error}");
+    }
+    if !parked {
+        match engine.leases.release(&engine.store, state.run()) {
+            Ok(resources) => export_catalogs(engine, &resources),
+            Err(error) => tracing::error!(run = %state.run(), "cannot release its leases: {error}"),
+        }
+        if let Err(failure) = engine.forget_old_runs() {
+            tracing::warn!("cannot forget old runs: {failure}");
+        }
+    }
+    let summary = Box::new(state.row.summary());
+    let what = What::Ended { summary };
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: state.run().clone(),
+        step: None,
+        host: None,
+        what,
+    });
+}
+
+fn export_catalogs(engine: &Engine, resources: &[Resource]) {
+    for resource in resources {
+        if let Resource::Drive(library) = resource {
+            engine.export_catalog(library);
+        }
+    }
+}
+
+fn note(engine: &Engine, state: &RunState, text: String) {
+    let what = What::Note { text };
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: state.run().clone(),
+        step: None,
+        host: None,
+        what,
+    });
+}
+
+/// The hosts other than the coordinator that a run has touched.
+fn others(state: &RunState, here: &HostId) -> Vec<HostId> {
+    if state.row.binding.is_none() && state.plan.resources().iter().all(|(host, _)| host == here) {
+        return Vec::new();
+    }
+    let steps = state.plan.graph().node_weights().map(|step| step.host.clone());
+    let all: std::collections::BTreeSet<_> =
+        steps.chain(state.plan.resources().into_iter().map(|(host, _)| host)).collect();
+    all.into_iter().filter(|host| host != here).collect()
+}
+
+/// Tells the hosts of a run that it is over; those that cannot be told stay in its row, and are told later.
+async fn release_at(
+    engine: &Arc<Engine>,
+    row: &mut crate::rows::RunRow,
+    site: &resplit_operations::site::Site,
+) {
+    let mut left = Vec::new();
+    for host in std::mem::take(&mut row.unreleased) {
+        let released = match engine.peers.client(site, &host).await {
+            Ok(client) => client.release(&row.run).await.map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.message),
+        };
+        if let Err(error) = released {
+            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {error}");
+            left.push(host);
+        }
+    }
+    row.unreleased = left;
+}
+
+/// Tells hosts of runs that ended while they could not be reached.
+pub(crate) async fn release_late(engine: &Arc<Engine>) {
+    let rows = load::rows(&engine.store).unwrap_or_default();
+    for mut row in rows.into_iter().filter(|row| row.status.is_over() && !row.unreleased.is_empty()) {
+        let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
+        release_at(engine, &mut row, &state.plan.site).await;
+        let mut batch = Batch::default();
+        if load::put_row(&mut batch, &row).is_ok()
+            && let Err(error) = engine.store.commit_async(batch).await
+        {
+            tracing::warn!(run = %row.run, "cannot record a release: {error}");
+        }
+    }
+}
+
+/// That a record of this catalog is on tape now: the one that the dataset was made from.
+pub(crate) fn on_tape(catalog: &[Record], tape: &Record) -> Vec<CatalogChange> {
+    let Medium::Tape(place) = &tape.medium else { return Vec::new() };
+    let same = |record: &&Record| {
+        matches!(record.medium, Medium::Disk)
+            && record.origin.source_host == tape.origin.source_host
+            && record.origin.original_id == tape.origin.original_id
+    };
+    let done = TapeState::Done { barcode: place.barcode.clone() };
+    catalog
+        .iter()
+        .filter(same)
+        .map(|record| CatalogChange::SetTape { id: record.id, tape: done.clone() })
+        .collect()
+}
+
+/// What came of a run, in plain words, a line each.
+fn result(state: &RunState, status: &RunStatus) -> Vec<String> {
+    if !matches!(status, RunStatus::Done) {
+        return Vec::new();
+    }
+    let (facts, operation) = (&state.facts, &state.plan.operation);
+    match state.plan.purpose {
+        Purpose::Backup => backup(state),
+        Purpose::RestoreFromDisk | Purpose::RestoreFromTape => facts
+            .restored
+            .iter()
+            .map(|(volume, report)| {
+                format!(
+                    "{operation}: volume {volume} is as it was: {} changed, {} removed, of {} entries",
+                    report.changed, report.removed, report.entries
+                )
+            })
+            .collect(),
+        Purpose::FilesFromDisk | Purpose::FilesFromTape => state
+            .order()
+            .iter()
+            .filter_map(|node| match &state.row_of(*node).status {
+                StepStatus::Done { summary, .. } if state.step(*node).action.kind().ends_with("restore") => {
+                    Some(format!("{operation}: {summary}"))
+                }
+                _ => None,
+            })
+            .collect(),
+    }
+}
+
+fn backup(state: &RunState) -> Vec<String> {
+    let facts = &state.facts;
+    let Some(record) = &facts.record else { return vec![format!("{}: done", state.plan.operation)] };
+    let origin = &record.origin;
+    let (entries, bytes) =
+        origin.images.iter().fold((0, 0), |(e, b), image| (e + image.report.entries, b + image.report.bytes));
+    let mut lines = vec![format!(
+        "backup {} of {}: {entries} entries, {}, as of {}",
+        origin.original_id,
+        origin.operation,
+        size(bytes),
+        origin.started.strftime("%F %H:%M:%S UTC")
+    )];
+    for image in &origin.images {
+        let host = state.plan.site.volumes.get(&image.volume).and_then(|volume| {
+            volume
+                .pairs
+                .iter()
+                .find(|pair| pair.copy_group == image.copy_group)
+                .map(|pair| &pair.secondary.host)
+        });
+        let at = host.map(|host| format!(" at {host}")).unwrap_or_default();
+        lines.push(format!("  on disk: {}{at}, generation {}", image.copy_group, image.generation));
+        if image.report.fuzzy_count > 0 {
+            let names = image.report.fuzzy.join(", ");
+            lines.push(format!("  changed while it was copied: {} files: {names}", image.report.fuzzy_count));
+        }
+    }
+    if let Some(Record { medium: Medium::Tape(place), id, .. }) = &facts.on_tape {
+        let until =
+            place.expires.map_or_else(|| "for ever".to_owned(), |at| at.strftime("until %F").to_string());
+        lines.push(format!(
+            "  on tape: {} dataset {}, {}, as backup {id}, kept {until}",
+            place.barcode,
+            place.dataset,
+            size(place.bytes)
+        ));
+    }
+    lines
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes, "bytes");
+    for (name, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes >= 10 << shift {
+            (value, unit) = (bytes >> shift, name);
+            break;
+        }
+    }
+    format!("{value} {unit}")
+}

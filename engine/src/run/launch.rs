@@ -1,0 +1,175 @@
+//! Begins one step: on this host, or by asking the engine of another.
+
+use std::{sync::Arc, time::Duration};
+
+use petgraph::graph::NodeIndex;
+use resplit_operations::ids::HostId;
+use resplit_steps::{
+    context::Work,
+    contract::{Intent, Probe},
+    failure::FailureClass,
+};
+
+use super::drive::Driver;
+use crate::{
+    client::ClientError,
+    engine::Engine,
+    failures,
+    protocol::{Event, StepEnd, StepMessage, StepRequest, What},
+    work::Task,
+};
+
+/// How often a host that cannot be reached is tried again before the step is parked.
+const TRIES: u32 = 5;
+/// The first pause between such tries; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// What a step is given.
+pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
+    let step = driver.state.step(node).clone();
+    let token = driver.binding.tokens.get(&driver.engine.host).copied().unwrap_or_default();
+    Task {
+        operation: driver.state.plan.operation.clone(),
+        purpose: driver.state.plan.purpose,
+        run: driver.state.run().clone(),
+        work: reporting(&driver.engine, driver, &step.id, &step.host),
+        step,
+        attempt,
+        site: Arc::clone(&driver.site),
+        binding: Arc::clone(&driver.binding),
+        facts: driver.state.facts.clone(),
+        token,
+    }
+}
+
+fn reporting(
+    engine: &Arc<Engine>,
+    driver: &Driver,
+    step: &resplit_operations::ids::StepId,
+    host: &HostId,
+) -> Work {
+    let (engine, run) = (Arc::downgrade(engine), driver.state.run().clone());
+    let (step, host) = (step.clone(), host.clone());
+    let last = std::sync::Mutex::new(None::<std::time::Instant>);
+    Work::new(move |progress| {
+        let now = std::time::Instant::now();
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.is_some_and(|last| now.duration_since(last) < PROGRESS_EVERY) {
+            return;
+        }
+        *last = Some(now);
+        let Some(engine) = engine.upgrade() else { return };
+        engine.logs.tell(Event {
+            time: engine.clock.now(),
+            run: run.clone(),
+            step: Some(step.clone()),
+            host: Some(host.clone()),
+            what: What::Progress { progress },
+        });
+    })
+}
+
+/// Runs a step on this host. What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
+pub(crate) async fn here(engine: &Arc<Engine>, task: Task, intent: Intent, interrupted: bool) -> StepEnd {
+    let mut probe = interrupted;
+    loop {
+        if probe {
+            match task.clone().probe(engine, intent.clone()).await {
+                Ok(Probe::Done { outcome, because }) => {
+                    return StepEnd::Done { outcome: *outcome, adopted: Some(because) };
+                }
+                Ok(Probe::Unknown { question }) => return StepEnd::Parked { question, unreachable: false },
+                Ok(Probe::NotDone { because } | Probe::Running { because }) => note(engine, &task, because),
+                Err(failure) => return StepEnd::Failed { failure },
+            }
+        }
+        match task.clone().run(engine, intent.clone()).await {
+            Ok(outcome) => return StepEnd::Done { outcome, adopted: None },
+            Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
+            Err(failure) => return StepEnd::Failed { failure },
+        }
+    }
+}
+
+fn note(engine: &Engine, task: &Task, text: String) {
+    engine.logs.tell(Event {
+        time: engine.clock.now(),
+        run: task.run.clone(),
+        step: Some(task.step.id.clone()),
+        host: Some(task.step.host.clone()),
+        what: What::Note { text },
+    });
+}
+
+/// Asks the engine of another host to run a step. A line that is cut is taken up again: the same try is attached to, or
+/// answered, never repeated. A host that stays out of reach is not a dead one: the step is parked.
+pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> StepEnd {
+    let request = StepRequest {
+        coordinator: engine.host.clone(),
+        operation: task.operation.clone(),
+        purpose: task.purpose,
+        run: task.run.clone(),
+        step: task.step.clone(),
+        attempt: task.attempt,
+        site: (*task.site).clone(),
+        binding: (*task.binding).clone(),
+        facts: task.facts.clone(),
+        token: task.token,
+    };
+    let mut trouble = String::new();
+    let (mut failed, mut pause) = (0, PAUSE);
+    while failed < TRIES {
+        match ask(engine, &task, &host, &request).await {
+            Ok(end) => return end,
+            Err(Trouble::Refused(failure)) => return StepEnd::Failed { failure },
+            Err(Trouble::Line(text, heard)) => {
+                // A line that carried something was a good one: it is not the host that is out of reach.
+                (failed, pause) = if heard { (0, PAUSE) } else { (failed + 1, pause * 2) };
+                note(engine, &task, format!("{text}; asking again"));
+                trouble = text;
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+    let question =
+        format!("host '{host}' cannot be reached ({trouble}): is it back? answer redo to ask again");
+    StepEnd::Parked { question, unreachable: true }
+}
+
+enum Trouble {
+    /// The other engine says no.
+    Refused(resplit_steps::failure::Failure),
+    /// The line is cut: in which words, and whether anything was heard before.
+    Line(String, bool),
+}
+
+async fn ask(
+    engine: &Arc<Engine>,
+    task: &Task,
+    host: &HostId,
+    request: &StepRequest,
+) -> Result<StepEnd, Trouble> {
+    let of = |error: ClientError, heard: bool| match error {
+        ClientError::Refused(refusal) => Trouble::Refused(refusal.failure),
+        ClientError::NotRunning(_) | ClientError::Broken(_) => Trouble::Line(error.to_string(), heard),
+        other => Trouble::Refused(failures::of_client(other)),
+    };
+    let client = engine
+        .peers
+        .client(&task.site, host)
+        .await
+        .map_err(|failure| Trouble::Line(failure.message, false))?;
+    let mut messages = client.step(request).await.map_err(|error| of(error, false))?;
+    let mut heard = false;
+    while let Some(message) = messages.next().await {
+        match message.map_err(|error| of(error, heard))? {
+            StepMessage::Progress { progress } => task.work.report(progress),
+            StepMessage::Beat => {}
+            StepMessage::Ended { end } => return Ok(*end),
+        }
+        heard = true;
+    }
+    Err(Trouble::Line(format!("the engine of host '{host}' closed the line"), heard))
+}

@@ -1,0 +1,187 @@
+//! A run in memory: its plan, and a row for each step. Every question about the graph is answered in O(V+E) over the
+//! whole life of the run: each end of a step visits its outgoing edges once.
+
+use petgraph::{Direction, graph::NodeIndex};
+use resplit_operations::{
+    action::Action,
+    ids::RunId,
+    plan::{Plan, PlanStep},
+};
+use resplit_steps::facts::Facts;
+
+use crate::{
+    protocol::StepStatus,
+    rows::{RunRow, StepRow},
+};
+
+/// A run in memory.
+pub(crate) struct RunState {
+    pub row: RunRow,
+    pub plan: Plan,
+    pub facts: Facts,
+    /// The steps' rows, by their place in topological order.
+    pub steps: Vec<StepRow>,
+    /// Node -> place in topological order, and back.
+    place: Vec<usize>,
+    order: Vec<NodeIndex>,
+    /// The step whose `finally` a step is, by node.
+    owner: Vec<Option<NodeIndex>>,
+    /// Needs that have not ended, by node; the owner of a finally-step counts as one.
+    missing: Vec<u32>,
+    /// Steps that wait on a node although no edge says so: the finally-step of it.
+    finally: Vec<Option<NodeIndex>>,
+}
+
+impl RunState {
+    /// A run with these rows, in the plan's topological order.
+    pub(crate) fn new(row: RunRow, plan: Plan, steps: Vec<StepRow>) -> Self {
+        let order = plan.topological();
+        let count = order.len();
+        let mut place = vec![0; count];
+        for (index, node) in order.iter().enumerate() {
+            place[node.index()] = index;
+        }
+        let mut owner = vec![None; count];
+        let mut finally = vec![None; count];
+        for node in &order {
+            let target = plan.graph()[*node].finally.as_ref().and_then(|id| plan.node(id));
+            finally[node.index()] = target;
+            if let Some(target) = target {
+                owner[target.index()] = Some(*node);
+            }
+        }
+        let mut state = Self {
+            row,
+            plan,
+            facts: Facts::default(),
+            steps,
+            place,
+            order,
+            owner,
+            missing: vec![0; count],
+            finally,
+        };
+        state.recount();
+        state
+    }
+
+    /// Counts needs and facts anew, from the rows: after loading, and after steps were set back.
+    pub(crate) fn recount(&mut self) {
+        self.facts = Facts::default();
+        for node in self.order.clone() {
+            if let Some(facts) = self.row_of(node).facts.clone() {
+                self.facts.add(facts);
+            }
+            let waits = self.needs(node).filter(|need| !is_over(self.row_of(*need))).count();
+            self.missing[node.index()] = u32::try_from(waits).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// What a step waits for: its needs, and the step that it undoes.
+    pub(crate) fn needs(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
+        let needs = self.plan.graph().neighbors_directed(node, Direction::Incoming);
+        let owner = self.owner[node.index()].filter(|owner| !self.plan.graph().contains_edge(*owner, node));
+        needs.chain(owner)
+    }
+
+    /// What waits for a step.
+    fn followers(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
+        let followers = self.plan.graph().neighbors_directed(node, Direction::Outgoing);
+        let finally = self.finally[node.index()].filter(|last| !self.plan.graph().contains_edge(node, *last));
+        followers.chain(finally)
+    }
+
+    /// Steps that wait for nothing any more and have not begun.
+    pub(crate) fn free(&self) -> Vec<NodeIndex> {
+        let waiting = |node: &NodeIndex| matches!(self.row_of(*node).status, StepStatus::Waiting);
+        self.order.iter().copied().filter(|node| self.missing[node.index()] == 0 && waiting(node)).collect()
+    }
+
+    /// Notes that a step is over; gives the steps that wait for nothing any more.
+    pub(crate) fn note_end(&mut self, node: NodeIndex) -> Vec<NodeIndex> {
+        let followers: Vec<_> = self.followers(node).collect();
+        let mut free = Vec::new();
+        for follower in followers {
+            let missing = &mut self.missing[follower.index()];
+            *missing = missing.saturating_sub(1);
+            if *missing == 0 && matches!(self.row_of(follower).status, StepStatus::Waiting) {
+                free.push(follower);
+            }
+        }
+        free
+    }
+
+    pub(crate) const fn run(&self) -> &RunId {
+        &self.row.run
+    }
+
+    pub(crate) fn order(&self) -> &[NodeIndex] {
+        &self.order
+    }
+
+    pub(crate) fn place(&self, node: NodeIndex) -> usize {
+        self.place[node.index()]
+    }
+
+    pub(crate) fn owner(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.owner[node.index()]
+    }
+
+    pub(crate) fn step(&self, node: NodeIndex) -> &PlanStep {
+        &self.plan.graph()[node]
+    }
+
+    pub(crate) fn row_of(&self, node: NodeIndex) -> &StepRow {
+        &self.steps[self.place[node.index()]]
+    }
+
+    pub(crate) fn row_mut(&mut self, node: NodeIndex) -> &mut StepRow {
+        let place = self.place[node.index()];
+        &mut self.steps[place]
+    }
+
+    /// The steps from `first` (themselves included) that lead to `last` (itself included). O(V+E), no recursion.
+    pub(crate) fn between(&self, first: &[NodeIndex], last: NodeIndex) -> Vec<NodeIndex> {
+        let after = self.reach(first, Direction::Outgoing);
+        let before = self.reach(&[last], Direction::Incoming);
+        self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
+    }
+
+    /// These steps, and all that need them, directly or not. O(V+E), no recursion.
+    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let after = self.reach(first, Direction::Outgoing);
+        self.order.iter().copied().filter(|node| after[node.index()]).collect()
+    }
+
+    fn reach(&self, from: &[NodeIndex], direction: Direction) -> Vec<bool> {
+        let mut seen = vec![false; self.order.len()];
+        let mut open = from.to_vec();
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut seen[node.index()], true) {
+                open.extend(self.plan.graph().neighbors_directed(node, direction));
+            }
+        }
+        seen
+    }
+
+    /// The windows of the plan: each quiesce with the thaw that ends it.
+    pub(crate) fn windows(&self) -> Vec<(NodeIndex, NodeIndex)> {
+        let is_quiesce = |node: &NodeIndex| matches!(self.step(*node).action, Action::Quiesce(_));
+        let quiesces = self.order.iter().copied().filter(is_quiesce);
+        quiesces.filter_map(|node| Some((node, self.finally[node.index()]?))).collect()
+    }
+
+    /// The resyncs of the plan.
+    pub(crate) fn resyncs(&self) -> Vec<NodeIndex> {
+        self.order
+            .iter()
+            .copied()
+            .filter(|node| matches!(self.step(*node).action, Action::Resync(_)))
+            .collect()
+    }
+}
+
+/// Whether nothing more happens to a step by itself. A parked step is not over: what needs it waits.
+pub(crate) const fn is_over(row: &StepRow) -> bool {
+    matches!(row.status, StepStatus::Done { .. } | StepStatus::Failed { .. } | StepStatus::Skipped { .. })
+}

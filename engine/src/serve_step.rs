@@ -1,0 +1,205 @@
+//! Steps that this host runs for another that coordinates: journaled here, each with its two commits. Asked again with
+//! the same run, step and attempt, it is attached to, or answered, never repeated.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use resplit_operations::ids::RunId;
+use resplit_steps::{
+    context::{Progress, Work},
+    contract::{Intent, Probe},
+    failure::Failure,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    engine::Engine,
+    failures,
+    protocol::{Refusal, StepEnd, StepMessage, StepRequest},
+    rows::ServedRow,
+    store::{StoreError, Table},
+    transaction::Transaction,
+    work::Task,
+};
+
+/// How often a step that says nothing says that it still works.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// The steps that run here for others now.
+#[derive(Default)]
+pub(crate) struct Serving(Mutex<HashMap<String, Arc<Running>>>);
+
+struct Running {
+    attempt: u32,
+    work: Work,
+    state: watch::Sender<(Option<Progress>, Option<StepEnd>)>,
+}
+
+impl Serving {
+    fn map(&self) -> MutexGuard<'_, HashMap<String, Arc<Running>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.map().is_empty()
+    }
+
+    /// Asks the steps of a run to stop at their next safe point; whether there were any.
+    pub(crate) fn cancel(&self, run: &RunId) -> bool {
+        let prefix = format!("{run}/");
+        let map = self.map();
+        let ours: Vec<_> = map.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
+        ours.iter().for_each(|(_, running)| running.work.cancel());
+        !ours.is_empty()
+    }
+}
+
+fn key(request: &StepRequest) -> String {
+    format!("{}/{}", request.run, request.step.id)
+}
+
+/// Runs, attaches to, or answers a step; the receiver gets its progress, and how it ended.
+pub(crate) fn serve(
+    engine: &Arc<Engine>,
+    request: StepRequest,
+) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
+    let key = key(&request);
+    let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
+    if let Some(row) = row.as_ref().filter(|row| row.attempt > request.attempt || row.token > request.token) {
+        let text = format!(
+            "step {key} was asked for as try {} under token {}, this is try {} under token {}",
+            row.attempt, row.token, request.attempt, request.token
+        );
+        return Err(failures::conflict(text, "resplit runs --open"));
+    }
+    let mut map = engine.serving.map();
+    let running = match map.get(&key) {
+        Some(running) if running.attempt == request.attempt => Arc::clone(running),
+        Some(_) => {
+            return Err(failures::conflict(
+                format!("step {key} still runs under an earlier try"),
+                "resplit runs",
+            ));
+        }
+        None => {
+            let state = watch::Sender::new((None, None));
+            let reports = state.clone();
+            let work = Work::new(move |progress| reports.send_modify(|(last, _)| *last = Some(progress)));
+            let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
+            let _ = map.insert(key.clone(), Arc::clone(&running));
+            let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
+            let _ = tokio::spawn(async move {
+                let end = execute(&engine, &key, request, row, work).await;
+                let end = end.unwrap_or_else(|failure| StepEnd::Failed { failure });
+                let _ = engine.serving.map().remove(&key);
+                served.state.send_modify(|(_, last)| *last = Some(end));
+                engine.note_quiet();
+            });
+            running
+        }
+    };
+    drop(map);
+    Ok(follow(&running))
+}
+
+/// Passes on what a running step says.
+fn follow(running: &Running) -> mpsc::Receiver<StepMessage> {
+    let (sender, receiver) = mpsc::channel(16);
+    let mut state = running.state.subscribe();
+    let _ = tokio::spawn(async move {
+        loop {
+            let (progress, end) = state.borrow_and_update().clone();
+            let message = match (progress, end) {
+                (_, Some(end)) => {
+                    // Whoever asked may be gone; they will ask again.
+                    let _ = sender.send(StepMessage::Ended { end: Box::new(end) }).await;
+                    return;
+                }
+                (Some(progress), None) => StepMessage::Progress { progress },
+                (None, None) => StepMessage::Beat,
+            };
+            if sender.send(message).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                changed = state.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(BEAT) => {}
+                () = sender.closed() => return,
+            }
+        }
+    });
+    receiver
+}
+
+async fn execute(
+    engine: &Arc<Engine>,
+    key: &str,
+    request: StepRequest,
+    row: Option<ServedRow>,
+    work: Work,
+) -> Result<StepEnd, Failure> {
+    let (run, step, attempt, token) =
+        (request.run.clone(), request.step.id.clone(), request.attempt, request.token);
+    let task = Task {
+        operation: request.operation,
+        purpose: request.purpose,
+        run: request.run,
+        step: request.step,
+        attempt,
+        site: Arc::new(request.site),
+        binding: Arc::new(request.binding),
+        facts: request.facts,
+        token,
+        work,
+    };
+    let interrupted = match row.filter(|row| row.attempt == attempt) {
+        Some(ServedRow { end: Some(end), .. }) => return Ok(end),
+        Some(row) => Some(row.intent),
+        None => None,
+    };
+    let (intent, adopted) = if let Some(intent) = interrupted {
+        match task.clone().probe(engine, intent.clone()).await? {
+            Probe::Done { outcome, because } => {
+                (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) }))
+            }
+            Probe::Unknown { question } => (intent, Some(StepEnd::Parked { question, unreachable: false })),
+            Probe::NotDone { .. } | Probe::Running { .. } => (intent, None),
+        }
+    } else {
+        let mut transaction = Transaction::new(engine)?;
+        let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
+        transaction.intend(engine, &run, &step, &intent)?;
+        put(&mut transaction, key, attempt, token, &intent, None)?;
+        transaction.commit(engine).await?;
+        (intent, None)
+    };
+    let end = match adopted {
+        Some(end) => end,
+        None => match task.run(engine, intent.clone()).await {
+            Ok(outcome) => StepEnd::Done { outcome, adopted: None },
+            Err(failure) => StepEnd::Failed { failure },
+        },
+    };
+    let mut transaction = Transaction::new(engine)?;
+    if let StepEnd::Done { outcome, .. } = &end {
+        transaction.conclude(engine, &run, outcome)?;
+    }
+    put(&mut transaction, key, attempt, token, &intent, Some(&end))?;
+    transaction.commit(engine).await?;
+    Ok(end)
+}
+
+fn put(
+    transaction: &mut Transaction,
+    key: &str,
+    attempt: u32,
+    token: u64,
+    intent: &Intent,
+    end: Option<&StepEnd>,
+) -> Result<(), StoreError> {
+    let row = ServedRow { attempt, token, intent: intent.clone(), end: end.cloned() };
+    transaction.batch.put(Table::Served, key, &row)
+}

@@ -1,0 +1,70 @@
+//! What an engine does before anything else: it discharges obligations, then recovers every interrupted run.
+
+use std::sync::Arc;
+
+use resplit_steps::{contract::Obligation, failure::Failure};
+
+use crate::{
+    engine::Engine,
+    obligations,
+    protocol::{Event, RunStatus, What},
+    rows::step_key,
+    run::{load, perform, recover},
+    store::{Batch, Table},
+};
+
+impl Engine {
+    /// Thaws what a dead engine may have left frozen. Before the socket is bound: nothing may delay it.
+    pub fn thaw_all(&self) -> Result<(), Failure> {
+        for duty in obligations::standing(&self.store, None)? {
+            let Obligation::Thaw { filesystem } = &duty.obligation else { continue };
+            match self.windows.thaw(filesystem) {
+                Ok(true) => {
+                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display())
+                }
+                Ok(false) => {}
+                Err(failure) => tracing::error!(run = %duty.run, "cannot thaw: {failure}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up every run that was interrupted, and undoes what runs that are over have left.
+    pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
+        let rows = load::rows(&self.store)?;
+        for row in &rows {
+            let duties = obligations::standing(&self.store, Some(&row.run))?;
+            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) && !duties.is_empty() {
+                let (engine, run) = (Arc::clone(self), row.run.clone());
+                let undone = tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await;
+                undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;
+            }
+        }
+        for row in rows.into_iter().filter(|row| !row.status.is_over()) {
+            let run = row.run.clone();
+            let mut state = match load::state(&self.store, row) {
+                Ok(state) => state,
+                Err(failure) => {
+                    tracing::error!(%run, "cannot be recovered: {failure}");
+                    continue;
+                }
+            };
+            let lost = recover::lost_windows(&mut state);
+            let because = if lost.is_empty() {
+                "the engine ended while this run was at work: what was begun is asked about first".to_owned()
+            } else {
+                let names: Vec<_> = lost.iter().map(|node| state.step(*node).id.to_string()).collect();
+                format!("the engine ended inside the window: {} run again", names.join(", "))
+            };
+            let mut batch = Batch::default();
+            for node in lost {
+                batch.put(Table::Steps, &step_key(&run, state.place(node)), state.row_of(node))?;
+            }
+            let _ = self.store.commit_async(batch).await?;
+            let (time, what) = (self.clock.now(), What::Recovering { because });
+            self.logs.tell(Event { time, run, step: None, host: None, what });
+            drop(perform::start(self, state));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! One commit in the making: the rows to be written, and the catalog as it will be. Intents that are prepared for the
+//! same commit see the outcomes that are in it.
+
+use std::{
+    future::Future,
+    task::{Context, Poll, Waker},
+};
+
+use resplit_operations::{
+    ids::{RunId, StepId},
+    record::{CatalogChange, Record},
+};
+use resplit_steps::contract::{Intent, Obligation, Outcome};
+
+use crate::{
+    catalog,
+    engine::Engine,
+    obligations,
+    store::{Batch, StoreError},
+};
+
+/// One commit in the making.
+pub(crate) struct Transaction {
+    pub batch: Batch,
+    before: Vec<Record>,
+    pub catalog: Vec<Record>,
+    reserves: bool,
+}
+
+impl Transaction {
+    pub(crate) fn new(engine: &Engine) -> Result<Self, StoreError> {
+        let before = catalog::all(&engine.store)?;
+        Ok(Self { batch: Batch::default(), catalog: before.clone(), before, reserves: false })
+    }
+
+    /// Adds changes to the catalog.
+    pub(crate) fn change(&mut self, engine: &Engine, changes: &[CatalogChange]) {
+        let now = engine.clock.now();
+        for change in changes {
+            catalog::apply(&mut self.catalog, change, now);
+        }
+    }
+
+    /// Adds what an intent makes durable on the host where the step runs.
+    pub(crate) fn intend(
+        &mut self,
+        engine: &Engine,
+        run: &RunId,
+        step: &StepId,
+        intent: &Intent,
+    ) -> Result<(), StoreError> {
+        self.change(engine, &intent.changes);
+        for obligation in &intent.obligations {
+            obligations::put(&mut self.batch, run, step, obligation)?;
+        }
+        self.reserves |= intent.reserved.is_some();
+        Ok(())
+    }
+
+    /// Adds what an outcome makes durable on the host where the step ran.
+    pub(crate) fn conclude(
+        &mut self,
+        engine: &Engine,
+        run: &RunId,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        self.change(engine, &outcome.changes);
+        self.discharge(engine, run, &outcome.discharged)
+    }
+
+    /// Removes obligations that are discharged.
+    pub(crate) fn discharge(
+        &mut self,
+        engine: &Engine,
+        run: &RunId,
+        done: &[Obligation],
+    ) -> Result<(), StoreError> {
+        obligations::remove(&engine.store, &mut self.batch, run, done)
+    }
+
+    /// Makes it durable.
+    pub(crate) async fn commit(mut self, engine: &Engine) -> Result<(), StoreError> {
+        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
+        let mut commit = {
+            // Whoever comes later writes a larger next ID: commits that reserve one are queued in that order.
+            let _order = engine.reserving();
+            if self.reserves {
+                catalog::put_next_id(&mut self.batch, engine.next_backup())?;
+            }
+            let mut commit = Box::pin(engine.store.commit_async(self.batch));
+            match commit.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ended) => return ended.map(|_| ()),
+                Poll::Pending => commit,
+            }
+        };
+        commit.as_mut().await.map(|_| ())
+    }
+
+    /// Makes it durable, on a thread that may block. Not for what reserves IDs.
+    pub(crate) fn commit_blocking(mut self, engine: &Engine) -> Result<(), StoreError> {
+        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
+        engine.store.commit(self.batch).map(|_| ())
+    }
+}

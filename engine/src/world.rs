@@ -1,0 +1,95 @@
+//! The state of the world: of this host, and gathered from every host of a plan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use resplit_operations::{
+    action::Action,
+    ids::HostId,
+    plan::{Plan, Resource},
+};
+use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
+
+use crate::{
+    catalog,
+    engine::Engine,
+    failures,
+    protocol::{PairView, RunStatus, World, WorldRequest},
+    run::load,
+};
+
+/// What this host knows and sees. Asks drivers, so it may block.
+pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Failure> {
+    let pairs = request
+        .pairs
+        .iter()
+        .map(|(kind, pair)| {
+            let driver = match kind {
+                resplit_operations::site::PairDriverKind::Directory => &engine.drivers.directory,
+            };
+            PairView { pair: pair.clone(), state: driver.status(pair) }
+        })
+        .collect();
+    let cartridges = request
+        .libraries
+        .iter()
+        .map(|(id, library)| {
+            let found = engine.drivers.media(library).inventory(&LibraryRef { id, library });
+            (id.clone(), found)
+        })
+        .collect();
+    let parked = load::rows(&engine.store)?
+        .into_iter()
+        .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
+        .map(|row| row.run)
+        .collect();
+    let catalog = catalog::all(&engine.store)?;
+    Ok(World { catalog, pairs, cartridges, leases: engine.leases.all(), parked })
+}
+
+/// The world as every host of a plan sees it: pairs as the coordinator does, libraries as their hosts do.
+pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap<HostId, World>, Failure> {
+    let mut requests: BTreeMap<HostId, WorldRequest> = BTreeMap::new();
+    let hosts: BTreeSet<HostId> = plan.graph().node_weights().map(|step| step.host.clone()).collect();
+    for host in hosts {
+        let _ = requests.entry(host).or_default();
+    }
+    let own = requests.entry(engine.host.clone()).or_default();
+    for (id, volume) in &plan.site.volumes {
+        own.pairs.extend(plan.pairs(id).into_iter().map(|pair| (volume.driver, pair)));
+    }
+    for (host, resource) in plan.resources() {
+        let Resource::Drive(id) = resource else { continue };
+        let Some(library) = plan.site.libraries.get(&id) else { continue };
+        let _ = requests.entry(host).or_default().libraries.insert(id, library.clone());
+    }
+    let mut worlds = BTreeMap::new();
+    for (host, request) in requests {
+        let world = if host == engine.host {
+            let engine = Arc::clone(engine);
+            tokio::task::spawn_blocking(move || here(&engine, &request))
+                .await
+                .unwrap_or_else(|error| Err(failures::defect(&error)))?
+        } else {
+            let client = engine.peers.client(&plan.site, &host).await?;
+            client.world(&request).await.map_err(failures::of_client)?
+        };
+        let _ = worlds.insert(host, world);
+    }
+    Ok(worlds)
+}
+
+/// An upper bound of the dataset that a plan will write, from the primaries as they are; `None` without tape.
+pub(crate) async fn tape_bound(engine: &Arc<Engine>, plan: &Plan) -> Result<Option<u64>, Failure> {
+    let tape = plan.graph().node_weights().find_map(|step| match &step.action {
+        Action::TapeBackup(tape) => Some(tape.library.clone()),
+        _ => None,
+    });
+    let Some(library) = tape.and_then(|id| plan.site.libraries.get(&id)).cloned() else { return Ok(None) };
+    let primaries: Vec<_> = plan.site.volumes.values().map(|volume| volume.primary.path.clone()).collect();
+    let engine = Arc::clone(engine);
+    let bound = tokio::task::spawn_blocking(move || engine.drivers.media(&library).bound(&primaries));
+    bound.await.unwrap_or_else(|error| Err(failures::defect(&error))).map(Some)
+}

@@ -1,0 +1,114 @@
+//! What a restore would destroy.
+
+use std::fs;
+
+use resplit_operations::pair::PairRef;
+use rustix::{
+    fd::AsFd,
+    fs::{Mode, OFlags},
+};
+
+use super::{
+    compare::{Against, Change, Direction, How, Visited},
+    content,
+    index::Index,
+    remove::measure,
+    stat::Stat,
+    state::{DATA, INDEX, State},
+    survey::survey,
+    tree::{Tree, join, words},
+};
+use crate::{context::Work, drivers::pairs::Difference, failure::Failure};
+
+/// The most that a difference names.
+const EXAMPLES: usize = 20;
+
+/// Compares the primary with the image. Nothing is changed.
+pub(super) fn difference(pair: &PairRef, state: &State, work: &Work) -> Result<Difference, Failure> {
+    let image = Tree::open(&pair.secondary.join(DATA))?;
+    let primary = pair.primary.exists().then(|| Tree::open(&pair.primary)).transpose()?;
+    let index = fs::read(pair.secondary.join(INDEX))
+        .ok()
+        .and_then(Index::read)
+        .filter(|index| index.header.pair == state.identity());
+    let against = match &primary {
+        Some(to) => Against::Tree { to, index: index.as_ref(), direction: Direction::Restore },
+        None => Against::Nothing,
+    };
+    let survey = survey(&image, &against, work)?;
+    let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
+    for directory in &survey.visited {
+        for removal in &directory.removals {
+            found.example("removed", &directory.path, &removal.name);
+        }
+        for change in &directory.changes {
+            found.add(&image, primary.as_ref(), directory, change, work)?;
+        }
+    }
+    for link in &survey.links {
+        let directory = &survey.visited[link.member.0];
+        let name = directory.entries.as_ref().map(|entries| &*entries[link.member.1].name);
+        if link.present.is_none() {
+            found.returned += 1;
+        } else {
+            found.replaced += 1;
+            found.example("replaced", &directory.path, name.unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+impl Difference {
+    fn example(&mut self, what: &str, directory: &[u8], name: &[u8]) {
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(format!("{what}: {}", words(&join(directory, name))));
+        }
+    }
+
+    fn add(
+        &mut self,
+        image: &Tree,
+        primary: Option<&Tree>,
+        directory: &Visited,
+        change: &Change,
+        work: &Work,
+    ) -> Result<(), Failure> {
+        let name = directory.entries.as_ref().map(|entries| &*entries[change.slot].name).unwrap_or_default();
+        let (Some(to), Some(primary)) = (&change.to, primary) else {
+            self.returned += 1;
+            self.bytes += change.from.content();
+            return Ok(());
+        };
+        if to.is_directory() && !change.from.is_directory() {
+            let lost = measure(primary, &join(&directory.path, name), to, work)?;
+            self.removed += lost.entries - 1;
+        }
+        let is_read = change.how == How::Verify && change.from.is_file();
+        if is_read && is_same(image, primary, &directory.path, name, work)? {
+            let owned = |stat: &Stat| (stat.mode, stat.uid, stat.gid, stat.mtime);
+            if owned(&change.from) == owned(to) {
+                return Ok(());
+            }
+        } else {
+            self.bytes += change.from.content();
+        }
+        self.replaced += 1;
+        self.example("replaced", &directory.path, name);
+        Ok(())
+    }
+}
+
+/// Whether a file has the same content on both sides.
+fn is_same(a: &Tree, b: &Tree, directory: &[u8], name: &[u8], work: &Work) -> Result<bool, Failure> {
+    let open = |tree: &Tree| {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        tree.directory(directory)
+            .and_then(|parent| rustix::fs::openat(&parent, name, flags, Mode::empty()))
+            .map_err(|error| tree.failure("open", directory, name, error))
+    };
+    let (first, second) = (open(a)?, open(b)?);
+    content::is_equal(first.as_fd(), second.as_fd(), &|_| work.check()).map_err(|stopped| match stopped {
+        content::Stopped::Refused(error) => a.failure("compare", directory, name, error),
+        content::Stopped::Asked(failure) => failure,
+    })
+}

@@ -1,0 +1,70 @@
+//! One verb at a time on a pair. The system lets go of the lock when its holder dies.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    process,
+};
+
+use resplit_operations::pair::{PairRef, Tag};
+use rustix::{fs::FlockOperation, io::Errno};
+
+use super::state::LOCK;
+use crate::failure::Failure;
+
+/// Held until it is dropped.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a pair, making the secondary's directory if it is not there.
+    pub(super) fn take(pair: &PairRef, tag: &Tag) -> Result<Self, Failure> {
+        make_directory(&pair.secondary)
+            .map_err(|error| Failure::io("make the directory", &pair.secondary, &error))?;
+        let path = pair.secondary.join(LOCK);
+        let failure = |error: io::Error| Failure::io("lock", &path, &error);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failure)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                let _ = file.take(256).read_to_string(&mut holder).map_err(failure)?;
+                return Err(Failure::temporary(format!(
+                    "pair {} is in use by {}",
+                    pair.copy_group,
+                    if holder.is_empty() { "another process" } else { holder.trim_end() }
+                ))
+                .with_help("wait until that has ended, then run again"));
+            }
+            Err(error) => return Err(failure(error.into())),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failure)?;
+        writeln!(file, "{} (process {})", tag.0, process::id()).map_err(failure)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Makes a directory and those above it, durably. Only its owner may look into a secondary: what is in it kept the
+/// modes that it had below a primary's directories, whose own modes may have kept others out.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for above in path.ancestors().skip(1).take_while(|above| !above.as_os_str().is_empty()) {
+        // Directories made a moment ago or long before: the system does not say which.
+        if fs::File::open(above).and_then(|directory| directory.sync_all()).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Pairs of directories: a secondary holds `data/`, the copy; `pair.json`, which says what the pair is; and an index of
+//! what the last pass saw, by which the next one finds what differs without looking at the copy.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb};
+
+use super::pairs::{Asked, Difference, PairDriver};
+use crate::{
+    context::{Clock, Work},
+    failure::Failure,
+};
+
+mod apply;
+mod attributes;
+mod compare;
+mod content;
+mod copy_out;
+mod difference;
+mod guard;
+mod index;
+mod links;
+mod list;
+mod lock;
+mod overwrite;
+mod pass;
+mod place;
+mod progress;
+mod remove;
+mod space;
+mod stat;
+mod state;
+mod survey;
+mod tree;
+mod walk;
+
+use lock::Lock;
+use pass::Pass;
+use state::{DATA, State};
+
+/// The driver of pairs of directories.
+pub struct DirectoryPairs {
+    clock: Arc<dyn Clock>,
+}
+
+impl DirectoryPairs {
+    /// A driver that has its times from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+
+    fn pass<'a>(&'a self, pair: &'a PairRef, asked: &'a Asked<'a>, verb: PairVerb) -> Pass<'a> {
+        let (during, after, broken) = match verb {
+            PairVerb::Split => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
+            // The image is as good as before, whatever becomes of the primary.
+            PairVerb::Restore => (PairStatus::Rcpy, PairStatus::Psus, PairStatus::Rcpy),
+            PairVerb::Resync | PairVerb::Overwrite => (PairStatus::Copy, PairStatus::Pair, PairStatus::Psue),
+        };
+        let clock = &*self.clock;
+        let counts_epoch = verb == PairVerb::Resync;
+        Pass { pair, asked, clock, verb, during, after, broken, counts_epoch, order: None }
+    }
+}
+
+/// The pair's state under its lock; refused if it was never made or the token is an older one.
+fn open(pair: &PairRef, asked: &Asked<'_>) -> Result<(Lock, State), Failure> {
+    if State::read(pair)?.is_none() {
+        return Err(unusable(pair, PairStatus::Smpl, "made: resync it first"));
+    }
+    let lock = Lock::take(pair, &asked.tag)?;
+    let state =
+        State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "made: resync it first"))?;
+    guard::token(pair, &state, asked)?;
+    Ok((lock, state))
+}
+
+/// The same; a pair that was never made is one that will be.
+fn open_or_new(pair: &PairRef, asked: &Asked<'_>, clock: &dyn Clock) -> Result<(Lock, State), Failure> {
+    guard::nested(pair)?;
+    let _ = State::read(pair)?;
+    let lock = Lock::take(pair, &asked.tag)?;
+    let state = State::read(pair)?.unwrap_or_else(|| State::new(pair, clock.now()));
+    guard::token(pair, &state, asked)?;
+    Ok((lock, state))
+}
+
+fn unusable(pair: &PairRef, status: PairStatus, wanted: &str) -> Failure {
+    Failure::refused(format!("pair {} is {status}; it has to be {wanted}", pair.copy_group))
+}
+
+/// What was reported, if this very verb was done already.
+fn done(state: &State, asked: &Asked<'_>, verb: PairVerb, status: PairStatus) -> Option<CopyReport> {
+    let last = state.last.as_ref().filter(|last| last.verb == verb && last.tag == asked.tag)?;
+    last.report.clone().filter(|_| state.status == status && last.ended.is_some())
+}
+
+impl PairDriver for DirectoryPairs {
+    fn status(&self, pair: &PairRef) -> Result<PairState, Failure> {
+        let state = State::read(pair)?.unwrap_or_else(|| State::new(pair, self.clock.now()));
+        Ok(state.public())
+    }
+
+    fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        if !pair.primary.is_dir() {
+            return Err(Failure::refused(format!(
+                "the primary {} is not a directory",
+                pair.primary.display()
+            ))
+            .with_help("mount or make it, or correct its path in the site file"));
+        }
+        let (_lock, mut state) = open_or_new(pair, asked, &*self.clock)?;
+        if state.status == PairStatus::Rcpy {
+            return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
+                .with_help("complete the restore, then run again"));
+        }
+        self.pass(pair, asked, PairVerb::Resync).run(&mut state)
+    }
+
+    fn split(&self, pair: &PairRef, order: u64, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        let (_lock, mut state) = open(pair, asked)?;
+        if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
+            return Ok(report);
+        }
+        let is_interrupted = state.status == PairStatus::Copy
+            && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Split && last.tag == asked.tag);
+        if state.status != PairStatus::Pair && !is_interrupted {
+            return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
+        }
+        Pass { order: Some(order), ..self.pass(pair, asked, PairVerb::Split) }.run(&mut state)
+    }
+
+    fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        guard::nested(pair)?;
+        let (_lock, mut state) = open(pair, asked)?;
+        if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
+            return Ok(report);
+        }
+        needs_image(pair, &state)?;
+        if !pair.primary.exists() {
+            std::fs::create_dir(&pair.primary)
+                .map_err(|error| Failure::io("make the directory", &pair.primary, &error))?;
+        }
+        self.pass(pair, asked, PairVerb::Restore).run(&mut state)
+    }
+
+    fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
+        let state =
+            State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
+        needs_image(pair, &state)?;
+        difference::difference(pair, &state, work)
+    }
+
+    fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure> {
+        let status = self.status(pair)?.status;
+        let data = pair.secondary.join(DATA);
+        if status != PairStatus::Psus {
+            return Err(unusable(pair, status, "PSUS to have an image").with_help("split it first"));
+        }
+        if !data.is_dir() {
+            return Err(Failure::permanent(format!(
+                "pair {} is PSUS and its image {} is gone",
+                pair.copy_group,
+                data.display()
+            ))
+            .with_help("resync and split it again"));
+        }
+        Ok(data)
+    }
+
+    fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
+        let (_lock, mut state) = open_or_new(pair, asked, &*self.clock)?;
+        if matches!(state.status, PairStatus::Pair | PairStatus::Rcpy) {
+            return Err(unusable(pair, state.status, "split, broken or new to be overwritten"));
+        }
+        overwrite::begin(pair, &mut state, asked)
+    }
+
+    fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
+        let (_lock, mut state) = open(pair, asked)?;
+        overwrite::end(pair, &mut state, report, asked, &*self.clock)
+    }
+
+    fn copy_out(
+        &self,
+        image: &Path,
+        paths: &[PathBuf],
+        to: &Path,
+        work: &Work,
+    ) -> Result<CopyReport, Failure> {
+        copy_out::copy_out(image, paths, to, work)
+    }
+
+    fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {
+        Ok("not needed: both sides of a directory pair are read through one page cache")
+    }
+}
+
+/// Only a split pair, or one whose restore was interrupted, has an image to restore.
+fn needs_image(pair: &PairRef, state: &State) -> Result<(), Failure> {
+    match state.status {
+        PairStatus::Psus | PairStatus::Rcpy => Ok(()),
+        status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
+    }
+}

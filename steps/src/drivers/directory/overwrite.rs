@@ -1,0 +1,72 @@
+//! Hands a secondary to something else that writes it, and takes it back.
+
+use std::{fs::DirBuilder, io::ErrorKind, os::unix::fs::DirBuilderExt, path::PathBuf};
+
+use resplit_operations::pair::{CopyReport, LastVerb, PairRef, PairStatus, PairVerb};
+
+use super::{
+    list::{Buffer, list},
+    remove::remove,
+    state::{DATA, State},
+    tree::Tree,
+};
+use crate::{context::Clock, drivers::pairs::Asked, failure::Failure};
+
+/// Readies `data/`: it is empty and nothing is known of it.
+pub(super) fn begin(pair: &PairRef, state: &mut State, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
+    state.status = PairStatus::Copy;
+    state.epoch += 1;
+    state.token = asked.token;
+    state.settled = false;
+    state.error = None;
+    state.last =
+        Some(LastVerb { tag: asked.tag.clone(), verb: PairVerb::Overwrite, ended: None, report: None });
+    state.write(&pair.secondary)?;
+    let data = pair.secondary.join(DATA);
+    match DirBuilder::new().mode(0o700).create(&data) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(Failure::io("make the directory", &data, &error));
+        }
+        _ => {}
+    }
+    let tree = Tree::open(&data)?;
+    let listed = list(tree.root(), &mut Buffer::new())
+        .map_err(|error| tree.failure("read the directory", b"", b"", error))?;
+    for entry in listed {
+        let _ = remove(&tree, b"", &entry.name, entry.stat.is_directory(), asked.work)?;
+    }
+    Ok(data)
+}
+
+/// Makes what was written the image. Asked again after it was done, it is done.
+pub(super) fn end(
+    pair: &PairRef,
+    state: &mut State,
+    report: &CopyReport,
+    asked: &Asked<'_>,
+    clock: &dyn Clock,
+) -> Result<(), Failure> {
+    let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
+    match (state.status, last) {
+        (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
+        (PairStatus::Copy, Some(_)) => {}
+        (status, _) => {
+            return Err(Failure::refused(format!(
+                "pair {} is {status} and is not being overwritten by {}",
+                pair.copy_group, asked.tag.0
+            ))
+            .with_help("begin the overwriting again"));
+        }
+    }
+    let tree = Tree::open(&pair.secondary.join(DATA))?;
+    rustix::fs::syncfs(tree.root()).map_err(|error| tree.failure("make durable", b"", b"", error))?;
+    state.status = PairStatus::Psus;
+    state.token = asked.token;
+    state.last = Some(LastVerb {
+        tag: asked.tag.clone(),
+        verb: PairVerb::Overwrite,
+        ended: Some(clock.now()),
+        report: Some(report.clone()),
+    });
+    state.write(&pair.secondary)
+}

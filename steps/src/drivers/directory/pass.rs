@@ -1,0 +1,202 @@
+//! One pass over a pair: what differs is found, has room, is made equal, is durable; the index is kept.
+
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use resplit_operations::pair::{CopyReport, LastVerb, PairRef, PairStatus, PairVerb};
+
+use super::{
+    apply::Apply,
+    compare::{Against, Direction},
+    content::Copier,
+    guard,
+    index::{Header, Index, Writer},
+    space,
+    stat::{Moment, Stat},
+    state::{DATA, INDEX, State, replace},
+    survey::{Survey, survey},
+    tree::Tree,
+};
+use crate::{context::Clock, drivers::pairs::Asked, failure::Failure};
+
+/// A verb that copies.
+pub(super) struct Pass<'a> {
+    pub(super) pair: &'a PairRef,
+    pub(super) asked: &'a Asked<'a>,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) verb: PairVerb,
+    /// The pair's status while it runs, once it is done, and if it fails.
+    pub(super) during: PairStatus,
+    pub(super) after: PairStatus,
+    pub(super) broken: PairStatus,
+    /// Whether the content of the secondary begins to change.
+    pub(super) counts_epoch: bool,
+    /// What orders the backup, of a split.
+    pub(super) order: Option<u64>,
+}
+
+impl Pass<'_> {
+    fn direction(&self) -> Direction {
+        if self.verb == PairVerb::Restore { Direction::Restore } else { Direction::Resync }
+    }
+
+    /// Makes the pass. `state` is what the pair has, and then what it has become.
+    pub(super) fn run(&self, state: &mut State) -> Result<CopyReport, Failure> {
+        let moment = Moment::now();
+        let primary = Tree::open(&self.pair.primary)?;
+        let root = Stat::of(primary.root()).map_err(|error| primary.failure("look at", b"", b"", error))?;
+        let data = self.pair.secondary.join(DATA);
+        // Where there is no copy yet, it will be in the directory that the lock has made.
+        let is_new = self.verb != PairVerb::Restore && !data.exists();
+        let secondary = Tree::open(if is_new { &self.pair.secondary } else { &data })?;
+        let index = self.index(state);
+        let is_quick = !is_new
+            && self.verb != PairVerb::Restore
+            && state.settled
+            && index.as_ref().is_some_and(|index| index.header.pass == state.pass);
+        let (from, to) = match self.direction() {
+            Direction::Resync => (&primary, &secondary),
+            Direction::Restore => (&secondary, &primary),
+        };
+        let against = match &index {
+            _ if is_new => Against::Nothing,
+            Some(index) if is_quick => Against::Index(index),
+            index => Against::Tree { to, index: index.as_ref(), direction: self.direction() },
+        };
+        let mut survey = survey(from, &against, self.asked.work)?;
+        if self.verb != PairVerb::Restore {
+            guard::emptied(self.pair, state, root.ino, &survey)?;
+        }
+        let copier = Copier::new();
+        space::check(from, to, &survey, &copier)?;
+        self.asked.work.check()?;
+
+        self.begin(state);
+        let report = if is_quick && survey.is_equal() {
+            CopyReport { entries: survey.entries, bytes: survey.bytes, ..CopyReport::default() }
+        } else {
+            state.settled = false;
+            state.write(&self.pair.secondary)?;
+            let kept = index.as_ref().filter(|_| is_quick);
+            let done = if is_new {
+                make_data(&data).and_then(|to| self.change(from, &to, &copier, &mut survey))
+            } else {
+                self.change(from, to, &copier, &mut survey)
+            };
+            let done = done.and_then(|report| {
+                let moment = self.settle(moment);
+                let header = Header { pair: state.identity(), pass: state.pass + 1, moment };
+                write_index(self.pair, &header, &survey, kept)?;
+                Ok(report)
+            });
+            let report = done.map_err(|failure| self.broken(state, failure))?;
+            state.pass += 1;
+            report
+        };
+        state.settled = true;
+        state.primary_inode = root.ino;
+        self.end(state, &report);
+        state.write(&self.pair.secondary)?;
+        Ok(report)
+    }
+
+    /// Makes both sides equal, durably.
+    fn change(
+        &self,
+        from: &Tree,
+        to: &Tree,
+        copier: &Copier,
+        survey: &mut Survey,
+    ) -> Result<CopyReport, Failure> {
+        let apply = Apply { from, to, direction: self.direction(), copier, work: self.asked.work };
+        let report = apply.run(survey)?;
+        rustix::fs::syncfs(to.root()).map_err(|error| to.failure("make durable", b"", b"", error))?;
+        Ok(report)
+    }
+
+    /// The moment before which no change was missed. What a restore wrote has the time of the restore, so the clock
+    /// is let go past it.
+    fn settle(&self, began: Moment) -> Moment {
+        if self.direction() == Direction::Resync {
+            return began;
+        }
+        let written = Moment::now();
+        while Moment::now() <= written {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Moment::now()
+    }
+
+    /// The index of the last pass, if it can be relied upon at all.
+    fn index(&self, state: &State) -> Option<Index> {
+        let index = Index::read(fs::read(self.pair.secondary.join(INDEX)).ok()?)?;
+        (index.header.pair == state.identity()).then_some(index)
+    }
+
+    fn begin(&self, state: &mut State) {
+        state.status = self.during;
+        state.epoch += u64::from(self.counts_epoch);
+        state.token = self.asked.token;
+        state.error = None;
+        state.last =
+            Some(LastVerb { tag: self.asked.tag.clone(), verb: self.verb, ended: None, report: None });
+    }
+
+    fn end(&self, state: &mut State, report: &CopyReport) {
+        state.status = self.after;
+        state.backed_up = self.order.unwrap_or(state.backed_up);
+        if let Some(last) = &mut state.last {
+            last.ended = Some(self.clock.now());
+            last.report = Some(report.clone());
+        }
+    }
+
+    /// Notes that the verb failed. If even that cannot be written, the status says that the verb runs, and it does not.
+    fn broken(&self, state: &mut State, failure: Failure) -> Failure {
+        if failure.class != crate::failure::FailureClass::Cancelled {
+            state.status = self.broken;
+            state.error = Some(failure.message.clone());
+            if let Err(error) = state.write(&self.pair.secondary) {
+                tracing::warn!(pair = %self.pair.copy_group, %error, "the pair's status could not be noted");
+            }
+        }
+        failure
+    }
+}
+
+fn make_data(data: &Path) -> Result<Tree, Failure> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(data)
+        .map_err(|error| Failure::io("make the directory", data, &error))?;
+    Tree::open(data)
+}
+
+fn write_index(
+    pair: &PairRef,
+    header: &Header,
+    survey: &Survey,
+    kept: Option<&Index>,
+) -> Result<(), Failure> {
+    let mut writer = Writer::new(header, kept.map_or(0, Index::size));
+    for directory in &survey.visited {
+        match (&directory.entries, kept) {
+            (Some(entries), _) => writer.directory(&directory.path, &directory.record, entries),
+            (None, Some(index)) if !directory.touched => {
+                writer.copy(index.block(&directory.path).unwrap_or_default());
+            }
+            (None, index) => {
+                let items = index.map(|index| index.items(&directory.path).skip(1));
+                let entries: Vec<_> = items.into_iter().flatten().map(|item| item.entry()).collect();
+                writer.directory(&directory.path, &directory.record, &entries);
+            }
+        }
+    }
+    let path = pair.secondary.join(INDEX);
+    let new = pair.secondary.join("index.new");
+    replace(&pair.secondary, &new, &path, &writer.finish())
+        .map_err(|error| Failure::io("write", &path, &error))
+}

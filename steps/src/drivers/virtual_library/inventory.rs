@@ -1,0 +1,149 @@
+//! Which cartridges a library has, and which of them a dataset goes to.
+
+use std::{collections::BTreeSet, fs};
+
+use resplit_operations::{
+    ids::{Barcode, PoolId},
+    units::Size,
+};
+
+use super::{
+    contents,
+    label::{self, NotOpened},
+    locate::locate,
+    locks,
+};
+use crate::{
+    drivers::media::{Cartridge, LibraryRef},
+    failure::Failure,
+};
+
+/// The cartridges in the order of their slots. Those that are missing are made if `make`.
+pub(super) fn inventory(library: &LibraryRef<'_>, make: bool) -> Result<Vec<Cartridge>, Failure> {
+    let slots = slots(library)?;
+    if make && slots.iter().any(|slot| !exists(library, *slot)) {
+        label::make_directory(library)?;
+        let _lock = locks::take_library(library)?;
+        for slot in slots.iter().filter(|slot| !exists(library, **slot)) {
+            make_blank(library, &label::barcode(*slot))?;
+        }
+    }
+    slots.into_iter().map(|slot| look(library, slot, make)).collect()
+}
+
+/// Makes a blank cartridge with an empty contents table.
+pub(super) fn make_blank(library: &LibraryRef<'_>, barcode: &Barcode) -> Result<(), Failure> {
+    label::make_blank(library, barcode)?;
+    let opened = label::open_existing(library, barcode)?;
+    contents::save(library, &opened.label, &[])
+}
+
+/// The declared slots, and those beyond that have a cartridge all the same.
+fn slots(library: &LibraryRef<'_>) -> Result<BTreeSet<u32>, Failure> {
+    let mut slots: BTreeSet<u32> = (1..=library.library.slots).collect();
+    let path = &library.library.path;
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(slots),
+        Err(error) => return Err(Failure::io("read the library's directory", path, &error)),
+    };
+    for entry in entries {
+        let name =
+            entry.map_err(|error| Failure::io("read the library's directory", path, &error))?.file_name();
+        let barcode = name.to_str().and_then(|name| name.strip_suffix(".cartridge"));
+        slots.extend(barcode.and_then(label::slot));
+    }
+    Ok(slots)
+}
+
+fn exists(library: &LibraryRef<'_>, slot: u32) -> bool {
+    // What cannot be looked at is there: it is not made anew.
+    let path = label::path(library, &label::barcode(slot), "cartridge");
+    !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, Failure> {
+    let barcode = label::barcode(slot);
+    let mut cartridge = Cartridge {
+        barcode: barcode.clone(),
+        slot,
+        pool: None,
+        capacity: library.library.cartridge_size.0,
+        used: 0,
+        datasets: 0,
+        unusable: None,
+    };
+    let opened = match label::open(library, &barcode) {
+        Ok(opened) => opened,
+        Err(NotOpened::Missing) => return Ok(cartridge),
+        Err(NotOpened::Unusable(why)) => {
+            cartridge.unusable = Some(why);
+            return Ok(cartridge);
+        }
+        Err(NotOpened::Failed(failure)) => {
+            cartridge.unusable = Some(failure.message);
+            return Ok(cartridge);
+        }
+    };
+    let located = locate(library, &opened)?;
+    if repair
+        && located.outdated
+        && located.damage.is_empty()
+        && locks::try_lock(&opened.file).unwrap_or(false)
+    {
+        contents::save(library, &opened.label, &located.datasets)?;
+    }
+    cartridge.pool = located.pool().cloned();
+    cartridge.capacity = opened.label.capacity;
+    cartridge.used = located.end;
+    cartridge.datasets = u32::try_from(located.datasets.len()).unwrap_or(u32::MAX);
+    if !located.damage.is_empty() {
+        cartridge.unusable = Some(located.damage.join("; "));
+    } else if slot > library.library.slots {
+        cartridge.unusable =
+            Some(format!("the library has {} slots: it can be read, not written", library.library.slots));
+    }
+    Ok(cartridge)
+}
+
+/// The first cartridge of the pool with room, else the first blank one with room.
+pub(super) fn choose(library: &LibraryRef<'_>, pool: &PoolId, bound: u64) -> Result<Barcode, Failure> {
+    let all = inventory(library, false)?;
+    let room = |cartridge: &Cartridge| cartridge.capacity.saturating_sub(cartridge.used);
+    let usable: Vec<&Cartridge> = all.iter().filter(|cartridge| cartridge.unusable.is_none()).collect();
+    let of_pool = |cartridge: &&&Cartridge| cartridge.pool.as_ref() == Some(pool);
+    let blank = |cartridge: &&&Cartridge| cartridge.pool.is_none();
+    let fits = |cartridge: &&&Cartridge| room(cartridge) >= bound;
+    let chosen = usable.iter().filter(of_pool).find(fits).or_else(|| usable.iter().filter(blank).find(fits));
+    if let Some(cartridge) = chosen {
+        return Ok(cartridge.barcode.clone());
+    }
+    let best = usable.iter().filter(|c| of_pool(c) || blank(c)).max_by_key(|cartridge| room(cartridge));
+    let what = best.map_or_else(
+        || format!("no cartridge of the library '{}' is blank or in the pool '{pool}'", library.id),
+        |best| {
+            format!(
+                "no cartridge of the pool '{pool}' in the library '{}' has room for a dataset of at most {bound} \
+                 bytes: the one with the most, {}, has {} bytes, {} too few",
+                library.id,
+                best.barcode,
+                room(best),
+                bound - room(best)
+            )
+        },
+    );
+    let unusable: Vec<String> = all
+        .iter()
+        .filter_map(|cartridge| Some(format!("{}: {}", cartridge.barcode, cartridge.unusable.as_ref()?)))
+        .collect();
+    let mut help = format!(
+        "raise 'slots' or 'cartridge_size' (now {}) of the library '{}' in site.yaml; cartridges that exist keep \
+         their size",
+        Size(library.library.cartridge_size.0),
+        library.id
+    );
+    if !unusable.is_empty() {
+        help = format!("{help}. Not usable: {}", unusable.join("; "));
+    }
+    Err(Failure::refused(what).with_help(help))
+}

@@ -1,0 +1,234 @@
+//! Writes a dataset.
+
+use std::{collections::BTreeSet, fs::File};
+
+use resplit_operations::record::{Medium, Record, TapePlace};
+
+use super::{
+    archive::{Archived, archive},
+    bound,
+    closing::{CLOSING_BYTES, Closing, Header},
+    compress::{Archive, Output, compress},
+    contents::{self, Known},
+    frame::{self, Kind, OVERHEAD},
+    index::IndexWriter,
+    inventory,
+    label::{self, FORMAT, NotOpened, Opened},
+    locate::{Located, locate},
+    locks,
+    table::{self, CHUNK},
+};
+use crate::{
+    context::Work,
+    drivers::media::{Dataset, LibraryRef, NewDataset},
+    failure::Failure,
+};
+
+/// Writes one dataset after the last closed one, and closes it. Whatever goes wrong before that, the cartridge is cut
+/// back to its last closed dataset; and if not even that is possible, the next writer does it.
+pub(super) fn write(
+    library: &LibraryRef<'_>,
+    dataset: &NewDataset<'_>,
+    work: &Work,
+) -> Result<Dataset, Failure> {
+    check_volumes(dataset)?;
+    label::make_directory(library)?;
+    let _drive = locks::take_drive(library)?;
+    if matches!(label::open(library, dataset.barcode), Err(NotOpened::Missing)) {
+        let _lock = locks::take_library(library)?;
+        inventory::make_blank(library, dataset.barcode)?;
+    }
+    let opened = label::open_existing(library, dataset.barcode)?;
+    locks::take_cartridge(&opened)?;
+    let mut located = locate(library, &opened)?;
+    check_cartridge(library, dataset, &located)?;
+
+    let sources = dataset.sources.iter().map(|(volume, path)| (volume.as_str(), path));
+    let totals = bound::totals(sources)?;
+    let record_bytes = serde_json::to_vec(dataset.record).unwrap_or_default().len() as u64;
+    let bound = totals.bound() + record_bytes;
+    let room = opened.label.capacity.saturating_sub(located.end);
+    if bound > room {
+        return Err(Failure::refused(format!(
+            "cartridge {} has {room} bytes left; the dataset may take {bound}, {} more",
+            dataset.barcode,
+            bound - room
+        ))
+        .with_help("nothing was written; raise 'slots' or 'cartridge_size' of the library in site.yaml"));
+    }
+
+    let io = |error: &std::io::Error| Failure::io("write to the cartridge", &opened.path, error);
+    opened.file.set_len(located.end).map_err(|error| io(&error))?;
+    let written = write_dataset(library, dataset, &opened, &located, &totals, work);
+    let known = written.inspect_err(|_| {
+        // If this fails too, what was not closed does not exist all the same.
+        let _ = opened.file.set_len(located.end);
+    })?;
+    let result = known.dataset.clone();
+    located.datasets.push(known);
+    // The dataset is closed. If its table cannot be written now, the next look at the cartridge writes it.
+    if let Err(failure) = contents::save(library, &opened.label, &located.datasets) {
+        tracing::warn!("{failure}");
+    }
+    Ok(result)
+}
+
+fn check_volumes(dataset: &NewDataset<'_>) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for (volume, _) in dataset.sources {
+        let name = volume.as_str();
+        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) || !seen.insert(name)
+        {
+            return Err(Failure::refused(format!(
+                "'{name}' cannot be the name of a directory in an archive"
+            ))
+            .with_help("give each volume in site.yaml a name of its own, without slashes"));
+        }
+    }
+    Ok(())
+}
+
+fn check_cartridge(
+    library: &LibraryRef<'_>,
+    dataset: &NewDataset<'_>,
+    located: &Located,
+) -> Result<(), Failure> {
+    if !located.damage.is_empty() {
+        return Err(label::unusable(library, dataset.barcode, &located.damage.join("; ")));
+    }
+    match located.pool() {
+        Some(pool) if pool != dataset.pool => {
+            Err(Failure::refused(format!("cartridge {} belongs to the pool '{pool}'", dataset.barcode))
+                .with_help(format!("choose a blank cartridge or one of the pool '{}'", dataset.pool)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_dataset(
+    library: &LibraryRef<'_>,
+    dataset: &NewDataset<'_>,
+    opened: &Opened,
+    located: &Located,
+    totals: &bound::Totals,
+    work: &Work,
+) -> Result<Known, Failure> {
+    let offset = located.end;
+    let number = u32::try_from(located.datasets.len() + 1)
+        .map_err(|_| Failure::refused(format!("cartridge {} has too many datasets", dataset.barcode)))?;
+    let mut output =
+        Output { file: &opened.file, path: &opened.path, position: offset, capacity: opened.label.capacity };
+    let header = Header {
+        format: FORMAT,
+        library: library.id.clone(),
+        barcode: dataset.barcode.clone(),
+        pool: dataset.pool.clone(),
+        number,
+        tag: dataset.tag.clone(),
+        host: dataset.host.clone(),
+        written: dataset.written,
+        expires: dataset.expires,
+        volumes: dataset.sources.iter().map(|(volume, _)| volume.clone()).collect(),
+    };
+    let header_frame = own_frame(Kind::Header, &serde_json::to_vec(&header).unwrap_or_default())?;
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |output: &mut Output<'_>, bytes: &[u8]| {
+        let _ = hasher.update(bytes);
+        output.append(bytes)
+    };
+    add(&mut output, &header_frame)?;
+
+    let index_failed =
+        |error: std::io::Error| Failure::io("write an index in", &library.library.path, &error);
+    let mut index = IndexWriter::new(&library.library.path).map_err(index_failed)?;
+    let archive_at = output.position;
+    let Archive { produced, bytes: archive_bytes, rows } =
+        compress(&mut output, work, |sink| archive(dataset.sources, sink, &mut index, totals, work))?;
+    let Archived { entries, content_bytes } = produced;
+
+    let index_at = output.position;
+    let (spool, index_length) = index.finish().map_err(index_failed)?;
+    copy(&spool, index_length, index_failed, |bytes| add(&mut output, bytes))?;
+    let table_at = output.position;
+    add(&mut output, &own_frame(Kind::Table, &table::encode(&rows))?)?;
+    let record_at = output.position;
+    add(&mut output, &record_frame(&header, dataset.record, offset, record_at)?)?;
+
+    let closing = Closing {
+        format: FORMAT,
+        number,
+        offset,
+        header: archive_at - offset,
+        archive: index_at - archive_at,
+        index: table_at - index_at,
+        table: record_at - table_at,
+        record: output.position - record_at,
+        chunk_bytes: CHUNK as u64,
+        archive_bytes,
+        entries,
+        content_bytes,
+        blake3: hasher.finalize().to_hex().to_string(),
+    };
+    close(opened, &mut output, closing, work)
+}
+
+/// What the dataset consists of is durable before the frame that says so.
+fn close(opened: &Opened, output: &mut Output<'_>, closing: Closing, work: &Work) -> Result<Known, Failure> {
+    let sync = |file: &File| {
+        file.sync_data().map_err(|error| Failure::io("make durable the cartridge", &opened.path, &error))
+    };
+    sync(&opened.file)?;
+    work.check()?;
+    let frame = closing.encode().ok_or_else(|| Failure::permanent("the closing frame is too long"))?;
+    output.append(&frame)?;
+    sync(&opened.file)?;
+    let (header, dataset) = closing.dataset(&opened.file, &opened.label).map_err(|damage| {
+        Failure::permanent(format!("what was just written cannot be read: {}", damage.0))
+    })?;
+    Ok(Known { pool: header.pool, closing, dataset })
+}
+
+fn own_frame(kind: Kind, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    frame::encode(kind, body)
+        .ok_or_else(|| Failure::permanent("a part of the dataset is longer than a frame may be"))
+}
+
+/// The record, whose medium is this dataset: it says how long the dataset is, itself included.
+fn record_frame(header: &Header, record: &Record, offset: u64, record_at: u64) -> Result<Vec<u8>, Failure> {
+    let mut record = record.clone();
+    let mut length = 0;
+    loop {
+        let bytes = record_at - offset + length + CLOSING_BYTES;
+        record.medium = Medium::Tape(TapePlace {
+            library: header.library.clone(),
+            barcode: header.barcode.clone(),
+            dataset: header.number,
+            bytes,
+            expires: header.expires,
+        });
+        let body = serde_json::to_vec(&record).unwrap_or_default();
+        // More digits make it longer, never shorter: this ends.
+        if body.len() as u64 + OVERHEAD == length {
+            return own_frame(Kind::Record, &body);
+        }
+        length = body.len() as u64 + OVERHEAD;
+    }
+}
+
+fn copy(
+    file: &File,
+    length: u64,
+    failed: impl Fn(std::io::Error) -> Failure,
+    mut add: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    use std::os::unix::fs::FileExt;
+    let mut buffer = vec![0; 1 << 20];
+    let mut position = 0;
+    while position < length {
+        let room = usize::try_from(length - position).unwrap_or(buffer.len()).min(buffer.len());
+        file.read_exact_at(&mut buffer[..room], position).map_err(&failed)?;
+        add(&buffer[..room])?;
+        position += room as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! quiesce: hold the application still.
+
+use resplit_operations::action::Quiesce;
+use resplit_operations::operation::QuiesceMode;
+
+use crate::{
+    context::Context,
+    contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
+    facts::Facts,
+    failure::Failure,
+};
+
+pub(super) struct QuiesceStep<'a>(pub(super) &'a Quiesce);
+
+impl QuiesceStep<'_> {
+    fn check(&self, context: &Context<'_>) -> Result<(), Failure> {
+        let secondaries = context.binding.pairs.values().map(|bound| bound.pair.secondary.clone());
+        let clear: Vec<_> = std::iter::once(context.directories.state.clone()).chain(secondaries).collect();
+        context.windows.check(self.0, &clear)
+    }
+}
+
+impl Step for QuiesceStep<'_> {
+    fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
+        self.check(context)?;
+        let name = self.0.filesystem.file_name().unwrap_or(self.0.filesystem.as_os_str()).to_string_lossy();
+        let mode = match self.0.mode {
+            QuiesceMode::Online => "online",
+            QuiesceMode::Freeze => "freeze",
+            QuiesceMode::Cold => "cold",
+        };
+        let notes = vec![format!("window at most {}", self.0.window)];
+        Ok(Preview { what: format!("{name} ({mode})"), notes, ..Preview::default() })
+    }
+
+    fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {
+        self.check(context)?;
+        let obligations = match self.0.mode {
+            QuiesceMode::Freeze => vec![Obligation::Thaw { filesystem: self.0.filesystem.clone() }],
+            QuiesceMode::Online | QuiesceMode::Cold => Vec::new(),
+        };
+        Ok(Intent { obligations, ..Intent::default() })
+    }
+
+    fn probe(&self, context: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
+        let because = if context.windows.is_open(context.run) {
+            "the window is still open"
+        } else {
+            "no window is open"
+        };
+        Ok(Probe::NotDone { because: because.to_owned() })
+    }
+
+    fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
+        context.windows.open(context.run, self.0)?;
+        let summary = match self.0.mode {
+            QuiesceMode::Freeze => format!("frozen for at most {}", self.0.window),
+            QuiesceMode::Online | QuiesceMode::Cold => "flushed".to_owned(),
+        };
+        let facts = Facts { quiesced: Some(context.clock.now()), ..Facts::default() };
+        Ok(Outcome { facts, summary, ..Outcome::default() })
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Obligation
+    }
+}

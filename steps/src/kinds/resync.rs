@@ -1,0 +1,87 @@
+//! resync: make the secondary equal to the primary, and keep it so.
+
+use resplit_operations::{
+    action::VolumeStep,
+    pair::{CopyReport, PairVerb},
+};
+
+use super::overwritten;
+use crate::{
+    context::Context,
+    contract::{Intent, Outcome, Preview, Probe, Step, Undo},
+    facts::Facts,
+    failure::Failure,
+};
+
+pub(super) struct Resync<'a>(pub(super) &'a VolumeStep);
+
+impl Resync<'_> {
+    fn outcome(&self, report: CopyReport) -> Outcome {
+        let summary = format!(
+            "{} entries, {} changed, {} removed, {} bytes copied",
+            report.entries, report.changed, report.removed, report.copied
+        );
+        let facts = Facts { resynced: [(self.0.volume.clone(), report)].into(), ..Facts::default() };
+        Outcome { facts, summary, ..Outcome::default() }
+    }
+}
+
+impl Step for Resync<'_> {
+    fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
+        let bound = context.bound(&self.0.volume)?;
+        let notes = context
+            .binding
+            .evictions
+            .iter()
+            .filter(|eviction| eviction.host == *context.host)
+            .map(|eviction| {
+                let copy = match &eviction.on_tape {
+                    Some(barcode) => format!("which is on tape {barcode}"),
+                    None => "the only copy of its data".to_owned(),
+                };
+                format!(
+                    "evicts backup {} of {}, {copy}",
+                    eviction.id,
+                    eviction.started.strftime("%F %H:%M UTC")
+                )
+            })
+            .collect();
+        let (what, now) = (bound.pair.copy_group.to_string(), bound.status.to_string());
+        Ok(Preview { what, now, then: "PAIR".to_owned(), notes })
+    }
+
+    fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {
+        let group = &context.bound(&self.0.volume)?.pair.copy_group;
+        let changes =
+            overwritten::evict(context, group, &format!("resync of {group} by run {}", context.run))?;
+        Ok(Intent { changes, ..Intent::default() })
+    }
+
+    fn probe(&self, context: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
+        let pair = &context.bound(&self.0.volume)?.pair;
+        let state = context.pair_driver(&self.0.volume)?.status(pair)?;
+        let done = state.last.filter(|last| last.tag == context.tag() && last.verb == PairVerb::Resync);
+        Ok(match done.and_then(|last| last.report) {
+            Some(report) => Probe::Done {
+                outcome: Box::new(self.outcome(report)),
+                because: format!("{} says that this resync ended, and is {}", pair.copy_group, state.status),
+            },
+            None => Probe::NotDone {
+                because: format!(
+                    "{} is {} and its resync did not end: it goes on",
+                    pair.copy_group, state.status
+                ),
+            },
+        })
+    }
+
+    fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
+        let pair = &context.bound(&self.0.volume)?.pair;
+        let report = context.pair_driver(&self.0.volume)?.resync(pair, &context.asked())?;
+        Ok(self.outcome(report))
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Irreversible("the image that was on the secondary is overwritten")
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The machines, or state directories, on which steps run.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("minProperties" = 1))]
     pub hosts: BTreeMap<HostId, Host>,
     /// What is backed up.
     pub volumes: BTreeMap<VolumeId, Volume>,

@@ -64,7 +64,8 @@ fn whatever_stands_in_a_files_place_is_a_problem_and_no_more() {
     assert_eq!(names.join(" "), all);
 
     let partial = check_all_partial(site, sources);
-    let operations: Vec<_> = partial.operations.keys().map(|id| id.as_str()).collect();
+    let operations: Vec<_> =
+        partial.operations.keys().map(resplit_operations::ids::OperationId::as_str).collect();
     assert_eq!(operations, ["a", "b", "good-link"]);
     let report = partial.report.relative_to(&fs::canonicalize(directory.path()).unwrap()).to_string();
     for expected in [

@@ -230,10 +230,8 @@ fn check_schedule(schedule: View<'_>, problems: &mut Vec<Problem>) {
         problems.push(Problem::at(span, error.message).label(error.wanted).help(cron::HELP));
     }
     if let Some(view) = schedule.get("timezone")
-        && let Some(name) = view.text()
+        && let Some(problem) = view.text().and_then(|name| cron::unknown_zone(name, view.span()))
     {
-        if let Some(problem) = cron::unknown_zone(name, view.span()) {
-            problems.push(problem);
-        }
+        problems.push(problem);
     }
 }

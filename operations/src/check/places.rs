@@ -50,7 +50,9 @@ pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) 
 fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
     let mut places = Vec::new();
     let mut add = |role, what: String, volume: &str, path: Option<View<'_>>| {
-        if let Some((text, span)) = path.and_then(|path| Some((path.text()?, path.span()))) {
+        if let Some((text, span)) =
+            path.and_then(|path| Some((path.text().filter(|text| !text.is_empty())?, path.span())))
+        {
             let path = absolute(directory, Path::new(text));
             places.push(Place { role, what, volume: volume.to_owned(), path, span });
         }

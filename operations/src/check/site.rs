@@ -63,7 +63,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
             .collect(),
     };
     SiteFacts {
-        whole: tree.is_whole() && tree.root().is_some(),
+        whole: tree.is_whole() && ["hosts", "volumes"].iter().all(|key| at(tree, &[key]).is_some()),
         hosts: children(at(tree, &["hosts"])).map(|(name, _)| name.to_owned()).collect(),
         volumes: children(at(tree, &["volumes"])).map(|(name, v)| (name.to_owned(), volume(v))).collect(),
         libraries: children(at(tree, &["libraries"]))

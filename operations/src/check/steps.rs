@@ -144,8 +144,9 @@ fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
 
 /// The problem that a circle is, with every edge of it.
 fn circle(names: &[&str], cycle: &[(usize, Span)]) -> Option<Problem> {
-    /// The most edges that are shown in the file; the message names all.
+    /// The most edges that are shown in the file, and the most steps that are named.
     const MOST: usize = 12;
+    const MOST_NAMED: usize = 50;
     let (first, place) = cycle.first()?;
     if cycle.len() == 1 {
         let message = format!("the step '{}' needs itself", shown(names[*first]));
@@ -154,10 +155,15 @@ fn circle(names: &[&str], cycle: &[(usize, Span)]) -> Option<Problem> {
     let mut way: Vec<&str> = cycle.iter().map(|(step, _)| names[*step]).collect();
     way.push(names[*first]);
     let label = |i: usize| format!("'{}' needs '{}'", way[i], way[i + 1]);
-    let mut problem =
-        Problem::at(place.clone(), format!("the steps need each other in a circle: {}", way.join(" -> ")))
-            .label(label(0))
-            .help("remove one of these needs");
+    let circle = if way.len() > MOST_NAMED {
+        let left_out = way.len() - MOST_NAMED;
+        format!("{} -> ... {left_out} more ... -> {}", way[..MOST_NAMED - 1].join(" -> "), names[*first])
+    } else {
+        way.join(" -> ")
+    };
+    let mut problem = Problem::at(place.clone(), format!("the steps need each other in a circle: {circle}"))
+        .label(label(0))
+        .help("remove one of these needs");
     for (i, (_, place)) in cycle.iter().enumerate().skip(1).take(MOST) {
         problem = problem.related(place.clone(), label(i));
     }

@@ -33,7 +33,8 @@ impl File {
         };
         let text = match yaml::decode(&bytes) {
             Ok(text) => text,
-            Err((problem, shown)) => {
+            Err(refused) => {
+                let (problem, shown) = *refused;
                 file.found.problems.push(problem);
                 file.text = Some(shown);
                 return file;

@@ -73,7 +73,8 @@ pub fn check_all_partial(site: Source, operations: Vec<Source>) -> Partial {
     for source in operations {
         match ids.accept(&source) {
             Ok(id) => check_operation(id, source, &facts, &directory, &mut partial),
-            Err((id, problem)) => {
+            Err(refused) => {
+                let (id, problem) = *refused;
                 if problem.severity == Severity::Error {
                     let _ = partial.broken.insert(id, source.path.clone());
                 }

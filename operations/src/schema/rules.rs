@@ -48,7 +48,7 @@ pub(crate) struct Rule {
 /// A schema, ready to be walked.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    rules: Vec<Rule>,
+    all: Vec<Rule>,
     pub(crate) root: RuleId,
     /// Keywords that have no meaning for the walk. Empty, or a test fails.
     pub(crate) unknown: Vec<String>,
@@ -59,14 +59,14 @@ impl std::ops::Index<RuleId> for Rules {
     type Output = Rule;
 
     fn index(&self, id: RuleId) -> &Rule {
-        &self.rules[id]
+        &self.all[id]
     }
 }
 
 impl Rules {
     /// Reads a schema as schemars derives it.
     pub(crate) fn compile(schema: &Value) -> Self {
-        let mut rules = Self { rules: Vec::new(), root: 0, unknown: Vec::new(), definitions: HashMap::new() };
+        let mut rules = Self { all: Vec::new(), root: 0, unknown: Vec::new(), definitions: HashMap::new() };
         rules.root = rules.add(schema, schema);
         rules
     }
@@ -92,8 +92,8 @@ impl Rules {
     }
 
     fn reserve(&mut self) -> RuleId {
-        self.rules.push(Rule::default());
-        self.rules.len() - 1
+        self.all.push(Rule::default());
+        self.all.len() - 1
     }
 
     fn fill(&mut self, id: RuleId, schema: &Value, whole: &Value) {
@@ -103,7 +103,7 @@ impl Rules {
                 self.unknown.push(format!("{keyword}: {value}"));
             }
         }
-        self.rules[id] = rule;
+        self.all[id] = rule;
     }
 
     /// Takes one keyword into a rule; false if it is not known.

@@ -8,15 +8,15 @@ use crate::report::{Problem, Span};
 pub const LARGEST: usize = 16 << 20;
 
 /// Decodes UTF-8, with or without a byte order mark. What else it is, is a problem, with a text to show it in.
-pub fn decode(bytes: &[u8]) -> Result<&str, (Problem, String)> {
+pub fn decode(bytes: &[u8]) -> Result<&str, Box<(Problem, String)>> {
     if bytes.len() > LARGEST {
         let message = format!("the file has more than {LARGEST} bytes, the most that are read");
-        return Err((Problem { span: None, ..Problem::at(0..0, message) }, String::new()));
+        return Err(Box::new((Problem { span: None, ..Problem::at(0..0, message) }, String::new())));
     }
     if let Some(encoding) = other_unicode(bytes) {
         let problem = Problem::at(0..0, format!("the file is {encoding}, not UTF-8"))
             .help(format!("convert it: iconv -f {encoding} -t UTF-8"));
-        return Err((Problem { span: None, ..problem }, String::new()));
+        return Err(Box::new((Problem { span: None, ..problem }, String::new())));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
@@ -34,7 +34,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, (Problem, String)> {
                     String::new()
                 })
                 .help("convert it: iconv -f ISO-8859-1 -t UTF-8");
-        (problem, shown)
+        Box::new((problem, shown))
     })
 }
 

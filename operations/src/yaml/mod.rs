@@ -80,7 +80,7 @@ pub struct Tree {
 impl Tree {
     /// The tree of a file of which nothing could be read.
     pub fn unread() -> Self {
-        Self { blanked: vec![0..0], ..Self::default() }
+        Self { blanked: std::iter::once(0..0).collect(), ..Self::default() }
     }
 
     /// The value that the file is; `None` if the file is empty or nothing could be read.
@@ -93,11 +93,12 @@ impl Tree {
         self.blanked.is_empty()
     }
 
-    /// Whether something that was left out could have stood in, or right after, this part.
+    /// Whether something that was left out could have stood in this part, right before it, or right after.
     pub fn lacks_something_in(&self, span: &Span) -> bool {
         let after = self.text.get(span.end..).unwrap_or_default();
         let end = span.end + (after.len() - after.trim_start().len());
-        self.blanked.iter().any(|blank| blank.start < end && blank.end > span.start)
+        let before = self.text.get(..span.start).unwrap_or_default();
+        self.blanked.iter().any(|blank| blank.start < end && blank.end > before.trim_end().len())
     }
 }
 
@@ -115,6 +116,7 @@ impl<'a> View<'a> {
     }
 
     /// The same tree, at another node.
+    #[must_use]
     pub const fn at(self, id: NodeId) -> Self {
         Self { tree: self.tree, id }
     }

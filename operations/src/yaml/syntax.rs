@@ -34,22 +34,24 @@ pub(super) fn problem(error: &ScanError, at: usize, text: &str) -> Problem {
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => {
-            let tab = line.find('\t').map_or(span, |at| line_start + at..line_start + at + 1);
-            Problem::at(tab, "a tab stands in the indentation").label("tab").help("indent with spaces")
+            Problem::at(indenting_tab(text, line_start).unwrap_or(span), "a tab stands in the indentation")
+                .label("tab")
+                .help("indent with spaces")
         }
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             Problem::at(span, "a quote that opens here is not closed").label("opens here")
         }
         ErrorKind::InvalidQuotedScalarIndent => {
             let quote = open_quote(text, span.start).unwrap_or(span);
-            Problem::at(quote, "a quote that opens here is not closed on its line").label("opens here")
+            Problem::at(quote, "a quote that opens here is not closed").label("opens here")
         }
         ErrorKind::UnclosedFlowCollection { .. } => {
             let noticed = error.marker().byte_offset().unwrap_or(at);
             unclosed(text, open_bracket(text, noticed).unwrap_or(span))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            Problem::at(span, format!("'{close}' closes what '{open}' opened"))
+            Problem::at(span, format!("the '{open}' that opens here is closed by '{close}'"))
+                .label("opens here")
         }
         ErrorKind::MisplacedFlowCollectionEnd => Problem::at(span, "this bracket closes nothing"),
         ErrorKind::RecursionLimitExceeded => {
@@ -92,6 +94,19 @@ pub(super) fn problem(error: &ScanError, at: usize, text: &str) -> Problem {
         }
         kind => Problem::at(span, format!("not YAML: {kind}")),
     }
+}
+
+/// The first tab in the indentation of a line that begins at or after a place. The parser may have given up before it.
+fn indenting_tab(text: &str, from: usize) -> Option<Span> {
+    let mut start = from;
+    for line in text.get(from..)?.split_inclusive('\n') {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indentation].find('\t') {
+            return Some(start + tab..start + tab + 1);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The quote that is still open at a place: it opened on a line before.

@@ -44,9 +44,8 @@ pub(super) fn blocks(plan: &Plan) -> (Vec<Block>, Vec<Line>) {
         after[at].sort_unstable();
         // What undoes or is undone stands by itself, as does what hangs on nothing.
         let single = alone.contains(&at) || (before[at].is_empty() && after[at].is_empty());
-        let alike = (single.then_some(at), lane, &before[at], &after[at]);
-        let block =
-            *known.entry((alike.0, alike.1, alike.2.clone(), alike.3.clone())).or_insert(blocks.len());
+        let alike = (single.then_some(at), lane, step.on as u8, before[at].clone(), after[at].clone());
+        let block = *known.entry(alike).or_insert(blocks.len());
         if block == blocks.len() {
             blocks.push(Block { steps: Vec::new(), row, lane });
         }

@@ -11,6 +11,8 @@ pub(crate) fn dot(plan: &Plan) -> String {
     let mut text = format!("digraph {} {{\n", quoted(plan.operation.as_str()));
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(text, "  label={}; labelloc=t; fontname=\"sans-serif\";", quoted(&title(plan)));
+    // Ranks across clusters, so that time runs downwards whatever host a step is on.
+    text.push_str("  newrank=true;\n");
     text.push_str("  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
     text.push_str("  edge [fontname=\"sans-serif\", fontsize=10];\n");
     let windows = windows(plan);

@@ -1,6 +1,8 @@
 //! Where the lines of a drawing go. Between rows that follow each other they cross the space between them; longer ones
 //! run down a track beside the boxes that they pass, so that no line ever crosses a box.
 
+use std::ops::Range;
+
 use super::{
     graph::Line,
     layout::{Frame, ROW_GAP, Rows},
@@ -40,7 +42,7 @@ fn middle(frame: Frame) -> usize {
 pub(super) fn tracks(lines: &[Line], frames: &[Frame]) -> Vec<Option<usize>> {
     let mut order: Vec<usize> = (0..lines.len()).collect();
     order.sort_by_key(|&at| (frames[lines[at].to].row - frames[lines[at].from].row, at));
-    // Of each lane and row the right end of the boxes, and the tracks that pass it.
+    // Of each lane the right end of the boxes in each row, and the tracks so far with the rows that they pass.
     let hosts = frames.iter().map(|frame| frame.lane + 1).max().unwrap_or_default();
     let rows = frames.iter().map(|frame| frame.row + 1).max().unwrap_or_default();
     let mut right = vec![vec![0; rows]; hosts];
@@ -48,7 +50,7 @@ pub(super) fn tracks(lines: &[Line], frames: &[Frame]) -> Vec<Option<usize>> {
         let end = &mut right[frame.lane][frame.row];
         *end = (*end).max(frame.x + frame.width);
     }
-    let mut passing: Vec<Vec<Vec<usize>>> = vec![vec![Vec::new(); rows]; hosts];
+    let mut passing: Vec<Vec<(Range<usize>, usize)>> = vec![Vec::new(); hosts];
     let mut tracks = vec![None; lines.len()];
     for at in order {
         let (from, to) = (frames[lines[at].from], frames[lines[at].to]);
@@ -57,7 +59,9 @@ pub(super) fn tracks(lines: &[Line], frames: &[Frame]) -> Vec<Option<usize>> {
         }
         let passed = from.row + 1..to.row;
         let boxes = right[to.lane][passed.clone()].iter().copied().max().unwrap_or_default();
-        let mut beside: Vec<usize> = passing[to.lane][passed.clone()].iter().flatten().copied().collect();
+        let meets = |rows: &Range<usize>| rows.start < passed.end && passed.start < rows.end;
+        let mut beside: Vec<usize> =
+            passing[to.lane].iter().filter(|(rows, _)| meets(rows)).map(|(_, track)| *track).collect();
         beside.sort_unstable();
         let mut track = boxes.max(middle(to) + PORT) + TRACK_GAP;
         for other in beside {
@@ -65,9 +69,7 @@ pub(super) fn tracks(lines: &[Line], frames: &[Frame]) -> Vec<Option<usize>> {
                 track = other + TRACK_GAP;
             }
         }
-        for row in passed {
-            passing[to.lane][row].push(track);
-        }
+        passing[to.lane].push((passed, track));
         tracks[at] = Some(track);
     }
     tracks

@@ -132,4 +132,10 @@ fn a_site_directory_that_no_plan_can_name() {
     let error = compile(Path::new(odd)).expect_err("it is not UTF-8").to_string();
     assert!(error.contains("use paths that are UTF-8"), "{error}");
     assert!(compile(Path::new(DIRECTORY)).is_ok());
+    let mut files = request(RestoreFrom::Disk, &[], Some("/out"));
+    files.paths = vec![odd.into()];
+    assert!(restore(SPLIT, &files).is_err(), "it is absolute");
+    files.paths = vec![std::ffi::OsStr::from_bytes(b"a\xff").into()];
+    let error = restore(SPLIT, &files).expect_err("it is not UTF-8").to_string();
+    assert!(error.contains("use paths that are UTF-8"), "{error}");
 }

@@ -128,7 +128,11 @@ fn edges_left_out_follow_from_others_and_none_that_is_left_does() {
 
 #[test]
 fn a_large_plan_is_drawn_too() {
-    let needs: Vec<Vec<usize>> = (0..10_000_usize).map(|n| n.checked_sub(1).into_iter().collect()).collect();
-    let drawing = layout(&plans::commands(&needs));
+    let chain = |n: usize| n.checked_sub(1).into_iter().collect::<Vec<_>>();
+    let drawing = layout(&plans::commands(&(0..10_000).map(chain).collect::<Vec<_>>()));
     assert_eq!((drawing.boxes.len(), drawing.routes.len()), (10_000, 9_999));
+    // So many edges that follow from others that they are not looked for: each has a track.
+    let all_after_the_first = |n: usize| chain(n).into_iter().chain((n > 1).then_some(0)).collect::<Vec<_>>();
+    let drawing = layout(&plans::commands(&(0..2_001).map(all_after_the_first).collect::<Vec<_>>()));
+    assert_eq!(drawing.routes.len(), 2_000 + 1_999);
 }

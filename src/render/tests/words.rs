@@ -69,6 +69,7 @@ fn odd_words_are_escaped_in_every_language() {
     assert!(drawing.contains("a&lt;&quot;&amp;\\#&gt;"));
     let expected = "digraph \"documents\" {
   label=\"documents: backup, 1 step on 1 host\"; labelloc=t; fontname=\"sans-serif\";
+  newrank=true;
   node [shape=box, style=rounded, fontname=\"sans-serif\"];
   edge [fontname=\"sans-serif\", fontsize=10];
   subgraph cluster_0 {

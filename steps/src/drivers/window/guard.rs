@@ -3,17 +3,18 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    process::{ChildStdin, Command, Stdio},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use super::{
-    AGAIN, check,
+    check,
     protocol::{FREEZE, Said, THAW},
+    seen::{Seen, State, follow, thaw},
 };
 use crate::failure::Failure;
 
@@ -35,29 +36,6 @@ pub(super) struct Guard {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What has been heard of the watchdog so far.
-#[derive(Default)]
-struct Seen {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Starting,
-    Ready,
-    /// It was told to freeze.
-    Asked,
-    Frozen,
-    /// Its last word.
-    Ended(Said),
-    /// It died without one. If it may have frozen by then: whether it is thawed now.
-    Died(Option<Result<(), String>>),
-    /// It said nothing when it had to: whether it is thawed now.
-    Silent(Result<(), String>),
-}
-
 /// How to start a watchdog.
 pub(super) struct Program<'a> {
     pub(super) path: &'a Path,
@@ -72,7 +50,6 @@ impl Guard {
         rustix::fs::syncfs(&file).map_err(|error| Failure::io("flush", filesystem, &error.into()))?;
         let mut guard = Self::start(program, filesystem, budget, file)?;
         let _ = guard.seen.wait(START, |state| *state != State::Starting);
-        // Before it is said: if it dies from here on, it may have frozen.
         if let Err(state) = guard.seen.ask() {
             return Err(guard.not_opened(&state));
         }
@@ -131,10 +108,7 @@ impl Guard {
         let watch = move || {
             if seen.wait(limit, |state| *state != State::Frozen) == State::Frozen {
                 let thawed = thaw(&file).map_err(|error| error.to_string());
-                // Not if it has been heard of meanwhile.
-                if *seen.lock() == State::Frozen {
-                    seen.set(State::Silent(thawed));
-                }
+                seen.give_up(thawed);
             }
         };
         thread::Builder::new().name("window-limit".into()).spawn(watch).map_err(|error| {
@@ -144,7 +118,7 @@ impl Guard {
 
     /// Whether it is frozen, as far as has been heard.
     pub(super) fn is_frozen(&self) -> bool {
-        *self.seen.lock() == State::Frozen
+        self.seen.is_frozen()
     }
 
     /// Ends the window, and gives its length in milliseconds.
@@ -225,80 +199,4 @@ impl Guard {
     fn order(&mut self, order: &str) {
         let _ = writeln!(self.orders, "{order}");
     }
-}
-
-impl Seen {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, state: State) {
-        *self.lock() = state;
-        self.changed.notify_all();
-    }
-
-    /// Its last word, unless it comes after it has been given up.
-    fn end(&self, last: Said) {
-        let mut state = self.lock();
-        if !matches!(*state, State::Silent(_)) {
-            *state = State::Ended(last);
-        }
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// From ready to asked; what it is instead, if it is not ready.
-    fn ask(&self) -> Result<(), State> {
-        let mut state = self.lock();
-        if *state != State::Ready {
-            return Err(state.clone());
-        }
-        *state = State::Asked;
-        Ok(())
-    }
-
-    /// Waits until `enough`, at most so long, and gives what it is then.
-    fn wait(&self, limit: Duration, enough: impl Fn(&State) -> bool) -> State {
-        let (state, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), limit, |state| !enough(state))
-            .unwrap_or_else(PoisonError::into_inner);
-        state.clone()
-    }
-}
-
-/// Hears what the watchdog says until it is gone, and thaws if it went without a word.
-fn follow(mut child: Child, answers: ChildStdout, file: &File, seen: &Seen) {
-    for line in BufReader::new(answers).lines().map_while(Result::ok) {
-        match line.parse() {
-            Ok(Said::Ready) => seen.set(State::Ready),
-            Ok(Said::Frozen) => seen.set(State::Frozen),
-            Ok(last) => seen.end(last),
-            Err(()) => {}
-        }
-    }
-    // The pipe ends when all of its threads have ended: its freeze is not under way any more.
-    let state = seen.lock().clone();
-    match state {
-        State::Ended(_) | State::Silent(_) => {}
-        State::Starting | State::Ready => seen.set(State::Died(None)),
-        State::Asked | State::Frozen | State::Died(_) => {
-            seen.set(State::Died(Some(thaw(file).map_err(|error| error.to_string()))));
-        }
-    }
-    let _ = child.wait();
-}
-
-/// Thaws what a watchdog left behind, and tries that for a while.
-fn thaw(file: &File) -> io::Result<()> {
-    const TRIES: u32 = 50;
-    let mut result = super::thaw_open(file);
-    for _ in 1..TRIES {
-        if result.is_ok() {
-            break;
-        }
-        thread::sleep(AGAIN);
-        result = super::thaw_open(file);
-    }
-    result.map(drop)
 }

@@ -22,6 +22,7 @@ mod check;
 mod guard;
 mod mounts;
 mod protocol;
+mod seen;
 mod watchdog;
 
 pub use self::watchdog::watchdog_main;

@@ -74,6 +74,9 @@ pub(crate) enum Verb {
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),
+    /// Be the engine of a host
+    #[command(hide = true)]
+    Engine(commands::engine::Arguments),
     /// Hold a file system still, and let it go whatever happens
     #[command(hide = true)]
     Watchdog(commands::watchdog::Arguments),

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     path::{Path, PathBuf},
 };
 
 use resplit_engine::{
-    background::{self, Start, StartError},
+    background::{self, StartError},
     client::{Client, ClientError},
     definitions,
+    peers::PeerEngines,
 };
 use resplit_operations::{
     definitions::{Partial, check_all_partial},
@@ -25,7 +25,7 @@ use crate::{
     build,
     cli::Global,
     exit::{Exit, Stop},
-    hosts::{self, Whereabouts},
+    hosts,
     output::{self, View},
 };
 
@@ -113,16 +113,11 @@ impl Session {
         View { colour: self.view.error_colour, ..self.view.clone() }
     }
 
-    /// What is known about where this process runs.
-    pub(crate) fn whereabouts(&self) -> Whereabouts {
-        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
-        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Whereabouts { said: self.global.host.clone().or_else(environment), machine }
-    }
-
     /// The engines that a listing asks, each started if it does not run.
     pub(crate) async fn listed(&self, place: &Place) -> Result<Engines, Stop> {
-        place.engines(hosts::listed(&place.site, &self.whereabouts())?).await
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+        let said = self.global.host.clone().or_else(environment);
+        place.engines(hosts::listed(&place.site, said.as_deref())?).await
     }
 }
 
@@ -150,20 +145,12 @@ impl Place {
             return Err(Stop::usage(format!("the site has no local host '{host}'")));
         };
         let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
-        let arguments: [OsString; 5] = [
-            "engine".into(),
-            "--site".into(),
-            self.directory.clone().into(),
-            "--host".into(),
-            host.as_str().into(),
-        ];
-        let start = Start {
+        let starter = PeerEngines {
             program: std::env::current_exe().map_err(unknown)?,
-            arguments: arguments.into(),
-            state: found.state.clone(),
-            host: host.clone(),
-            build: build::BUILD.to_owned(),
+            site: self.directory.clone(),
+            build: build::identity(),
         };
+        let start = starter.start(host, &found.state);
         background::ensure(&start).await.map_err(|error| unstarted(host, error))
     }
 

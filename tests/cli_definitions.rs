@@ -1,5 +1,7 @@
 //! The verbs that read definition files and need no engine.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{fs, path::Path};

@@ -1,5 +1,7 @@
 //! What the program says of itself: help, completions, manual pages.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

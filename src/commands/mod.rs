@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod engine;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;

@@ -4,6 +4,7 @@
 //! drawing shows what a step waits for last; the plan itself, as JSON or in the explicit form, has all of them.
 
 pub(crate) mod bars;
+mod blocks;
 mod dot;
 mod graph;
 mod layout;
@@ -11,6 +12,7 @@ mod mermaid;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod record;
+mod routes;
 pub(crate) mod run;
 pub(crate) mod status;
 mod svg;

@@ -119,13 +119,11 @@ impl Teller {
 pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<Exit, Stop> {
     let exit = Exit::of_run(&summary.status);
     let run = &summary.run;
-    let resume =
-        format!("`resplit resume {run}` takes it up again, `resplit show {run}` shows what was done");
     match &summary.status {
         RunStatus::Failed { failure } => {
             let stop = Stop::failed(format!("run {run} failed: {}", failure.message));
             view.complain(&Stop { help: failure.help.clone(), ..stop });
-            next(&resume, view);
+            next(&format!("resplit resume {run}, or resplit show {run}"), view);
         }
         RunStatus::Refused { failure } => {
             view.complain(&Stop {
@@ -145,7 +143,7 @@ pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<
         }
         RunStatus::Cancelled => {
             output::note(&view.paint_error(Tone::Warning, &format!("run {run} was cancelled")));
-            next(&resume, view);
+            next(&format!("resplit resume {run}, or resplit show {run}"), view);
         }
         RunStatus::Waiting { .. } | RunStatus::Running => {
             output::note(&format!("run {run} goes on; `resplit logs -f {run}` follows it"));

@@ -4,10 +4,17 @@
 
 pub mod action;
 pub mod bound;
-mod check;
+<<<<<<< HEAD
+=======
 pub mod compile;
-pub mod definitions;
 pub mod expand;
+>>>>>>> main
+mod check;
+pub mod definitions;
+<<<<<<< HEAD
+pub mod expand;
+=======
+>>>>>>> main
 pub mod ids;
 pub mod operation;
 pub mod pair;

@@ -37,7 +37,10 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         RunStatus::Waiting { .. } | RunStatus::Running => {
             output::note(&format!("run {} goes on already", found.run));
         }
-        RunStatus::Done => return conclude(&detail.summary, session.global.json, &session.view),
+        RunStatus::Done => {
+            output::note(&format!("run {} is done already", found.run));
+            return conclude(&detail.summary, session.global.json, &session.view);
+        }
         _ => {
             let _ = found.client.resume(&found.run).await.map_err(session::stop)?;
         }

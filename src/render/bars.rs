@@ -108,7 +108,8 @@ impl Lines {
     /// Tells what happened.
     pub(crate) fn tell(&mut self, event: &Event, view: &View) {
         match (&event.what, &event.step) {
-            (What::Ended { .. }, _) => {}
+            // A step that was begun is told of when it has ended, and every now and then if that takes long.
+            (What::Ended { .. } | What::Started { attempt: 1 }, _) => {}
             (What::Progress { progress }, Some(step)) => {
                 if let Some(text) = self.far(event.time, step, progress) {
                     output::note(&format!("{}: {text}", plain(step.as_str())));

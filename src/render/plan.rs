@@ -54,6 +54,9 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
     for (index, row) in preview.rows.iter().enumerate() {
         let mut line = columns.row(row);
         let mut notes: Vec<String> = row.preview.notes.iter().map(|note| plain(note).into_owned()).collect();
+        if row.kind == "quiesce" {
+            notes.retain(|note| !is_budget(note));
+        }
         if Some(index) == budget_row
             && let Some(budget) = budget(plan)
         {
@@ -102,7 +105,7 @@ fn headline(plan: &Plan, preview: &PlanPreview, zone: &TimeZone) -> String {
                 _ => "restores",
             };
             let started = minute(origin.started, zone);
-            format!("; {how} backup {} of {started}, as {} knows it", source.record.id, source.host)
+            format!("; {how} backup {}:{} of {started}", source.host, source.record.id)
         }
         (None, Purpose::Backup) => generation(preview),
         (None, _) => String::new(),
@@ -140,6 +143,11 @@ fn budget(plan: &Plan) -> Option<String> {
         Action::Quiesce(quiesce) => Some(format!("window at most {}", duration(quiesce.window.0))),
         _ => None,
     })
+}
+
+/// Whether a note tells of the window's budget, which stands beside the split.
+fn is_budget(note: &str) -> bool {
+    note.starts_with("window at most ") && !note.contains(',')
 }
 
 /// The evictions that no step has told of.

@@ -127,9 +127,8 @@ fn ended(summary: &RunSummary) -> String {
         RunStatus::Failed { failure } | RunStatus::Refused { failure } => format!(": {}", told(failure)),
         _ => String::new(),
     };
-    let result =
-        if summary.result.is_empty() { String::new() } else { format!(": {}", summary.result.join("; ")) };
-    format!("{why}{result}")
+    let result: Vec<&str> = summary.result.iter().map(|line| line.trim()).collect();
+    if result.is_empty() { why } else { format!("{why}: {}", result.join("; ")) }
 }
 
 #[cfg(test)]

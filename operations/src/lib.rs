@@ -4,17 +4,10 @@
 
 pub mod action;
 pub mod bound;
-<<<<<<< HEAD
-=======
-pub mod compile;
-pub mod expand;
->>>>>>> main
 mod check;
+pub mod compile;
 pub mod definitions;
-<<<<<<< HEAD
 pub mod expand;
-=======
->>>>>>> main
 pub mod ids;
 pub mod operation;
 pub mod pair;

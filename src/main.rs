@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         // These do as little as possible: they have to work when little does.
         Verb::Watchdog(arguments) => return commands::watchdog::run(arguments),
         Verb::Shim(arguments) => return commands::shim::run(arguments),
-        Verb::Engine(arguments) => return commands::engine::run(arguments),
+        Verb::Engine(arguments) => return commands::engine::run(arguments, &global),
         _ => {}
     }
     let view = View::of_process(global.color);

@@ -31,9 +31,9 @@ impl PeerEngines {
     pub fn arguments(site: &Path, host: &HostId, state: &Path) -> Vec<OsString> {
         vec![
             "engine".into(),
-            "--site-directory".into(),
+            "--site".into(),
             site.into(),
-            "--host-name".into(),
+            "--host".into(),
             host.as_str().into(),
             "--state".into(),
             state.into(),

@@ -3,22 +3,19 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use resplit_engine::process::{EngineArguments, engine_main};
-use resplit_operations::{ids::HostId, units::Period};
+use resplit_engine::{
+    background::announce_failure,
+    process::{EngineArguments, engine_main},
+};
+use resplit_operations::units::Period;
 use tracing_subscriber::EnvFilter;
 
-use crate::build;
+use crate::{build, cli::Global, exit::Exit};
 
 /// Be the engine of a host
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The site directory, absolute
-    #[arg(long, value_name = "DIR")]
-    site_directory: PathBuf,
-    /// The host
-    #[arg(long, value_name = "HOST")]
-    host_name: HostId,
-    /// Its state directory, absolute
+    /// The host's state directory, absolute
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
     /// How long it stays when there is nothing to do
@@ -31,7 +28,11 @@ fn period(text: &str) -> Result<Period, String> {
 }
 
 /// Is the engine. What it logs goes to standard error, which is a file in its state directory.
-pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
+    let (Some(site), Some(host)) = (&global.site, &global.host) else {
+        announce_failure("an engine is started with --site, absolute, and --host");
+        return Exit::Usage.into();
+    };
     let level = EnvFilter::try_from_env("RESPLIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(level)
@@ -39,8 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     engine_main(&EngineArguments {
-        site: arguments.site_directory.clone(),
-        host: arguments.host_name.clone(),
+        site: site.clone(),
+        host: host.as_str().into(),
         state: arguments.state.clone(),
         idle: arguments.idle.duration(),
         build: build::identity(),

@@ -29,8 +29,12 @@ pub(crate) fn working(progress: &Progress, rate: u64, left: Option<Duration>) ->
     if rate > 0 {
         parts.push(format!("{}/s", size(rate)));
     }
-    let unfinished = progress.of_bytes.is_some_and(|of| of > progress.bytes);
-    if let Some(left) = left.filter(|_| unfinished && rate > 0) {
+    let unfinished = match (progress.of_bytes, progress.of_entries) {
+        (Some(of), _) => of > progress.bytes && rate > 0,
+        (None, Some(of)) => of > progress.entries,
+        (None, None) => false,
+    };
+    if let Some(left) = left.filter(|_| unfinished) {
         parts.push(format!("{} left", duration(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))));
     }
     parts.join(", ")

@@ -136,11 +136,17 @@ impl Known<'_> {
     }
 }
 
-/// The current records that go because their images are overwritten.
+/// The current records that go because their images are overwritten. A backup that several hosts know is told once, as
+/// the coordinator knows it if it does.
 fn evictions(known: &Known<'_>, binding: &Binding) -> Vec<Eviction> {
     let hit = |record: &Record| binding.pairs.values().any(|bound| record.is_on(&bound.pair.copy_group));
-    let going = known.records().filter(|(_, record)| record.is_current() && hit(record));
+    let mut going: Vec<_> =
+        known.records().filter(|(_, record)| record.is_current() && hit(record)).collect();
+    going.sort_by_key(|(host, record)| (**host != known.plan.coordinator, record.id));
+    let mut told = std::collections::BTreeSet::new();
+    going.retain(|(_, record)| told.insert((record.origin.source_host.clone(), record.origin.original_id)));
     going
+        .into_iter()
         .map(|(host, record)| Eviction {
             host: host.clone(),
             id: record.id,

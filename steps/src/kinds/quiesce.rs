@@ -29,8 +29,7 @@ impl Step for QuiesceStep<'_> {
             QuiesceMode::Freeze => "freeze",
             QuiesceMode::Cold => "cold",
         };
-        let notes = vec![format!("window at most {}", self.0.window)];
-        Ok(Preview { what: format!("{name} ({mode})"), notes, ..Preview::default() })
+        Ok(Preview { what: format!("{name} ({mode})"), ..Preview::default() })
     }
 
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {

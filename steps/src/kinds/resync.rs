@@ -29,25 +29,8 @@ impl Resync<'_> {
 impl Step for Resync<'_> {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
         let bound = context.bound(&self.0.volume)?;
-        let notes = context
-            .binding
-            .evictions
-            .iter()
-            .filter(|eviction| eviction.host == *context.host)
-            .map(|eviction| {
-                let copy = match &eviction.on_tape {
-                    Some(barcode) => format!("which is on tape {barcode}"),
-                    None => "the only copy of its data".to_owned(),
-                };
-                format!(
-                    "evicts backup {} of {}, {copy}",
-                    eviction.id,
-                    eviction.started.strftime("%F %H:%M UTC")
-                )
-            })
-            .collect();
         let (what, now) = (bound.pair.copy_group.to_string(), bound.status.to_string());
-        Ok(Preview { what, now, then: "PAIR".to_owned(), notes })
+        Ok(Preview { what, now, then: "PAIR".to_owned(), notes: Vec::new() })
     }
 
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {

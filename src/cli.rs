@@ -47,32 +47,20 @@ pub(crate) struct Global {
     pub(crate) color: Colour,
 }
 
-/// What is to be done.
+/// What is to be done; each verb says what it does where it is.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Write a small site to begin with
     Init(commands::init::Arguments),
-    /// Check the definition files
     Check(commands::check::Arguments),
-    /// Show what a run would do now
     Plan(commands::plan::Arguments),
-    /// Make a backup
     Run(commands::run::Arguments),
-    /// Take up a failed, parked or cancelled run again
     Resume(commands::resume::Arguments),
-    /// Stop a run at its next safe point
     Cancel(commands::cancel::Arguments),
-    /// Answer the question of a parked step
     Answer(commands::answer::Arguments),
-    /// Show each operation's last good backup, and what it is doing
     Status(commands::status::Arguments),
-    /// List runs, the newest first
     Runs(commands::runs::Arguments),
-    /// Show one run, step by step
     Show(commands::show::Arguments),
-    /// Print the log of a run
     Logs(commands::logs::Arguments),
-    /// Restore a backup, or some of its files
     Restore(commands::restore::Arguments),
     /// List, show and lock backups
     #[command(subcommand)]
@@ -83,13 +71,10 @@ pub(crate) enum Verb {
     /// List cartridges
     #[command(subcommand)]
     Tape(commands::tape::Verb),
-    /// Print the JSON Schema of a definition file
     Schema(commands::schema::Arguments),
-    /// Print completions for a shell
     Completions(commands::completions::Arguments),
-    /// Print the manual page, or write a page for each verb
     Man(commands::man::Arguments),
-    /// Be the engine of one host
+    /// Be the engine of a host
     #[command(hide = true)]
     Engine(commands::engine::Arguments),
     /// Hold a file system still, and let it go whatever happens
@@ -98,4 +83,36 @@ pub(crate) enum Verb {
     /// Run a command, and keep how it ended
     #[command(hide = true)]
     Shim(commands::shim::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The commands of an example: what stands between `&&`, `|` and `>`.
+    fn commands(line: &str) -> Vec<Vec<&str>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let pieces = words.split(|word| matches!(*word, "&&" | "|" | ">"));
+        pieces.filter(|piece| piece.first() == Some(&"resplit")).map(<[_]>::to_vec).collect()
+    }
+
+    #[test]
+    fn every_example_parses() {
+        Cli::command().debug_assert();
+        let mut waiting = vec![Cli::command()];
+        let mut examples = 0;
+        while let Some(command) = waiting.pop() {
+            waiting.extend(command.get_subcommands().cloned());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                for words in commands(line) {
+                    examples += 1;
+                    assert!(Cli::try_parse_from(&words).is_ok(), "{}: {words:?}", command.get_name());
+                }
+            }
+        }
+        assert!(examples >= 30, "{examples}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use resplit_engine::{
     client::Client,
-    protocol::{Event, RunStatus, RunSummary, What},
+    protocol::{Event, RunStatus, RunSummary},
 };
 use resplit_operations::ids::RunId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,7 @@ use crate::{
         progress,
         text::{lines, plain},
     },
-    session,
+    session::{self, Session},
 };
 
 /// How a run is told of while it goes on.
@@ -36,8 +36,14 @@ enum Watched {
     Left,
 }
 
-/// Follows a run to its end, and says how it ended.
-pub(crate) async fn follow(client: &Client, run: &RunId, json: bool, view: &View) -> Result<Exit, Stop> {
+/// Follows a run to its end, and says how it ended. The first `known` of its events were told before.
+pub(crate) async fn follow(
+    client: &Client,
+    run: &RunId,
+    known: usize,
+    session: &Session,
+) -> Result<Exit, Stop> {
+    let (json, view) = (session.global.json, &session.view);
     let mut teller = if json {
         Teller::Json
     } else if output::error_is_terminal() {
@@ -45,7 +51,7 @@ pub(crate) async fn follow(client: &Client, run: &RunId, json: bool, view: &View
     } else {
         Teller::Lines(Lines::default())
     };
-    let watched = watch(client, run, &mut teller, view).await;
+    let watched = watch(client, run, known, &mut teller, view).await;
     drop(teller);
     match watched? {
         Watched::Over(summary) => conclude(&summary, json, view),
@@ -56,7 +62,13 @@ pub(crate) async fn follow(client: &Client, run: &RunId, json: bool, view: &View
     }
 }
 
-async fn watch(client: &Client, run: &RunId, teller: &mut Teller, view: &View) -> Result<Watched, Stop> {
+async fn watch(
+    client: &Client,
+    run: &RunId,
+    mut known: usize,
+    teller: &mut Teller,
+    view: &View,
+) -> Result<Watched, Stop> {
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Stop::failed(format!("cannot watch for Ctrl-C: {error}")))?;
     let mut events = client.events(run, true).await.map_err(session::stop)?;
@@ -73,12 +85,9 @@ async fn watch(client: &Client, run: &RunId, teller: &mut Teller, view: &View) -
                 client.cancel(run).await.map_err(session::stop)?;
             }
             event = events.next() => match event {
-                Some(Ok(event)) => {
-                    teller.tell(&event, view)?;
-                    if let What::Ended { summary } = event.what {
-                        return Ok(Watched::Over(summary));
-                    }
-                }
+                Some(Ok(_)) if known > 0 => known -= 1,
+                // A run that was resumed has ended before: it is over when there are no more events.
+                Some(Ok(event)) => teller.tell(&event, view)?,
                 Some(Err(error)) => return Err(lost(run, &error.to_string())),
                 None => {
                     let summary = client.run(run).await.map_err(session::stop)?.summary;
@@ -119,13 +128,11 @@ impl Teller {
 pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<Exit, Stop> {
     let exit = Exit::of_run(&summary.status);
     let run = &summary.run;
-    let resume =
-        format!("`resplit resume {run}` takes it up again, `resplit show {run}` shows what was done");
     match &summary.status {
         RunStatus::Failed { failure } => {
             let stop = Stop::failed(format!("run {run} failed: {}", failure.message));
             view.complain(&Stop { help: failure.help.clone(), ..stop });
-            next(&resume, view);
+            next(&format!("resplit resume {run}, or resplit show {run}"), view);
         }
         RunStatus::Refused { failure } => {
             view.complain(&Stop {
@@ -145,7 +152,7 @@ pub(crate) fn conclude(summary: &RunSummary, json: bool, view: &View) -> Result<
         }
         RunStatus::Cancelled => {
             output::note(&view.paint_error(Tone::Warning, &format!("run {run} was cancelled")));
-            next(&resume, view);
+            next(&format!("resplit resume {run}, or resplit show {run}"), view);
         }
         RunStatus::Waiting { .. } | RunStatus::Running => {
             output::note(&format!("run {run} goes on; `resplit logs -f {run}` follows it"));

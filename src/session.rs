@@ -22,10 +22,10 @@ use resplit_operations::{
 use resplit_steps::failure::Failure;
 
 use crate::{
-    build::build,
+    build,
     cli::Global,
     exit::{Exit, Stop},
-    hosts::{self, Whereabouts},
+    hosts,
     output::{self, View},
 };
 
@@ -88,7 +88,12 @@ impl Session {
 
     /// An operation. What is wrong with others is told in a word, and hinders nothing.
     pub(crate) fn operation<'p>(&self, place: &'p Place, id: &OperationId) -> Result<&'p Operation, Stop> {
-        let (_, operation) = place.definitions.operation(id).map_err(|report| self.problems(&report))?;
+        let known = &place.definitions;
+        let (_, operation) = known.operation(id).map_err(|report| {
+            let stop = self.problems(&report);
+            let exit = if known.broken.contains_key(id) { Exit::Definitions } else { Exit::Usage };
+            Stop { exit, ..stop }
+        })?;
         let others = place.definitions.broken.len();
         if others > 0 {
             let files = if others == 1 { "one other operation has" } else { "other operations have" };
@@ -108,16 +113,11 @@ impl Session {
         View { colour: self.view.error_colour, ..self.view.clone() }
     }
 
-    /// What is known about where this process runs.
-    pub(crate) fn whereabouts(&self) -> Whereabouts {
-        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
-        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Whereabouts { said: self.global.host.clone().or_else(environment), machine }
-    }
-
     /// The engines that a listing asks, each started if it does not run.
     pub(crate) async fn listed(&self, place: &Place) -> Result<Engines, Stop> {
-        place.engines(hosts::listed(&place.site, &self.whereabouts())?).await
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+        let said = self.global.host.clone().or_else(environment);
+        place.engines(hosts::listed(&place.site, said.as_deref())?).await
     }
 }
 
@@ -145,10 +145,12 @@ impl Place {
             return Err(Stop::usage(format!("the site has no local host '{host}'")));
         };
         let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
-        let program = std::env::current_exe().map_err(unknown)?;
-        let build = build(&program);
-        let engines = PeerEngines { program, site: self.directory.clone(), build };
-        let start = engines.start(host, &found.state);
+        let starter = PeerEngines {
+            program: std::env::current_exe().map_err(unknown)?,
+            site: self.directory.clone(),
+            build: build::identity(),
+        };
+        let start = starter.start(host, &found.state);
         background::ensure(&start).await.map_err(|error| unstarted(host, error))
     }
 

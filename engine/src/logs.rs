@@ -60,6 +60,11 @@ impl Logs {
         Arc::clone(log)
     }
 
+    /// Readies the log of a run that is about to go on: who follows it from now on waits for its events.
+    pub(crate) fn begin(&self, run: &RunId) {
+        drop(self.get(run));
+    }
+
     /// Tells an event to whoever follows, and, unless it is progress, writes it.
     pub(crate) fn tell(&self, event: Event) {
         let log = self.get(&event.run);

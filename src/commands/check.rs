@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
         if found.site.is_some() {
             for id in &arguments.operations {
                 if !found.operations.contains_key(id) && !found.broken.contains_key(id) {
-                    let _ = found.operation(id).map_err(|report| session.problems(&report))?;
+                    let unknown = |report| Stop { exit: Exit::Usage, ..session.problems(&report) };
+                    let _ = found.operation(id).map_err(unknown)?;
                 }
             }
         }

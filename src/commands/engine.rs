@@ -1,37 +1,49 @@
-//! `resplit engine`, started in the background by whoever needs it: the engine of one host.
+//! `resplit engine`, started by the other verbs: serves one host of a site until there is nothing to do.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use resplit_engine::process::{EngineArguments, engine_main};
+use resplit_engine::{
+    background::announce_failure,
+    process::{EngineArguments, engine_main},
+};
 use resplit_operations::units::Period;
+use tracing_subscriber::EnvFilter;
 
-use crate::{build::build, cli::Global};
+use crate::{build, cli::Global, exit::Exit};
 
-/// Be the engine of one host
+/// Be the engine of a host
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The state directory of the host
+    /// The host's state directory, absolute
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// How long to stay when there is nothing to do
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = period)]
-    idle: Duration,
+    /// How long it stays when there is nothing to do
+    #[arg(long, value_name = "DURATION", default_value = "60s", env = "RESPLIT_ENGINE_IDLE", value_parser = period)]
+    idle: Period,
 }
 
-fn period(text: &str) -> Result<Duration, String> {
-    Period::parse(text).map(Period::duration).ok_or_else(|| "not a duration such as 60s".to_owned())
+fn period(text: &str) -> Result<Period, String> {
+    Period::parse(text).ok_or_else(|| "a duration such as 90s or 10m is wanted".to_owned())
 }
 
-/// Is the engine, until it is idle.
+/// Is the engine. What it logs goes to standard error, which is a file in its state directory.
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
-    let program = std::env::current_exe().unwrap_or_default();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let (Some(site), Some(host)) = (&global.site, &global.host) else {
+        announce_failure("an engine is started with --site, absolute, and --host");
+        return Exit::Usage.into();
+    };
+    let level = EnvFilter::try_from_env("RESPLIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     engine_main(&EngineArguments {
-        site: global.site.clone().unwrap_or_default(),
-        host: global.host.clone().unwrap_or_default().into(),
+        site: site.clone(),
+        host: host.as_str().into(),
         state: arguments.state.clone(),
-        idle: arguments.idle,
-        build: build(&program),
+        idle: arguments.idle.duration(),
+        build: build::identity(),
     })
 }

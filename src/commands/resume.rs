@@ -33,12 +33,17 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
     let detail = found.client.run(&found.run).await.map_err(session::stop)?;
     start_engines(&place, &found).await?;
+    let mut known = 0;
     match detail.summary.status {
         RunStatus::Waiting { .. } | RunStatus::Running => {
             output::note(&format!("run {} goes on already", found.run));
         }
-        RunStatus::Done => return conclude(&detail.summary, session.global.json, &session.view),
+        RunStatus::Done => {
+            output::note(&format!("run {} is done already", found.run));
+            return conclude(&detail.summary, session.global.json, &session.view);
+        }
         _ => {
+            known = events_so_far(&found).await?;
             let _ = found.client.resume(&found.run).await.map_err(session::stop)?;
         }
     }
@@ -46,7 +51,18 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         output::print(&format!("{}\n", found.run))?;
         return Ok(Exit::Done);
     }
-    follow(&found.client, &found.run, session.global.json, &session.view).await
+    follow(&found.client, &found.run, known, session).await
+}
+
+/// How many events a run has had: what happened before it is resumed is not told again.
+async fn events_so_far(found: &FoundRun) -> Result<usize, Stop> {
+    let mut events = found.client.events(&found.run, false).await.map_err(session::stop)?;
+    let mut count = 0;
+    while let Some(event) = events.next().await {
+        let _ = event.map_err(session::stop)?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Starts the engines of all hosts of a run that do not run.

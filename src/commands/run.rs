@@ -70,7 +70,7 @@ pub(crate) async fn start(
 ) -> Result<Exit, Stop> {
     let accepted = client.submit(submit).await.map_err(session::stop)?;
     if !how.detach {
-        return follow(client, &accepted.run, session.global.json, &session.view).await;
+        return follow(client, &accepted.run, 0, session).await;
     }
     if session.global.json {
         output::print_json(&json!({ "run": accepted.run }))?;

@@ -1,7 +1,7 @@
 //! `resplit runs`: the runs there were, the newest first.
 
 use clap::Args;
-use resplit_engine::protocol::{RunSummary, RunsQuery};
+use resplit_engine::protocol::{RunStatus, RunSummary, RunsQuery};
 use resplit_operations::{
     ids::{HostId, OperationId},
     plan::Purpose,
@@ -13,6 +13,7 @@ use crate::{
     output::{self, View},
     render::{
         table::Table,
+        text::shorten,
         units::{between, duration, minute},
     },
     session::{self, Session},
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
+
+/// The columns that what came of a run may take in the listing; `resplit show` has all of it.
+const LONGEST_RESULT: usize = 60;
 
 /// A run, and the host that coordinates it.
 #[derive(Debug, Serialize)]
@@ -74,10 +78,20 @@ fn listing(rows: &[Row], view: &View) -> String {
             run.status.word().to_owned(),
             minute(run.accepted, &view.zone),
             took.unwrap_or_default(),
-            run.result.first().cloned().unwrap_or_default(),
+            shorten(&result(run), LONGEST_RESULT).into_owned(),
         ]);
     }
     table.text()
+}
+
+/// The first line of what came of a run, or why nothing did.
+fn result(run: &RunSummary) -> String {
+    match &run.status {
+        RunStatus::Failed { failure } | RunStatus::Refused { failure } => failure.message.clone(),
+        RunStatus::Waiting { waiting_for } => waiting_for.clone(),
+        RunStatus::Parked { questions } => questions.values().next().cloned().unwrap_or_default(),
+        _ => run.result.first().cloned().unwrap_or_default(),
+    }
 }
 
 /// What a run is for, in words.

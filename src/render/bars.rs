@@ -90,11 +90,22 @@ fn advance(bar: &ProgressBar, progress: &Progress) {
         }
         bar.set_position(progress.bytes);
     }
-    let left = progress.of_bytes.map(|_| bar.eta());
+    let left = match (progress.of_bytes, progress.of_entries) {
+        (Some(_), _) => Some(bar.eta()),
+        (None, Some(of)) => by_entries(bar.elapsed(), progress.entries, of),
+        (None, None) => None,
+    };
     // A rate is a small positive number; a fraction of a byte does not matter.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let rate = if bytes { bar.per_sec() as u64 } else { 0 };
     bar.set_message(Cow::Owned(progress::working(progress, rate, left)));
+}
+
+/// The time left if every file takes as long as those that are done took on average.
+fn by_entries(elapsed: Duration, done: u64, of: u64) -> Option<Duration> {
+    let missing = u128::from(of.saturating_sub(done));
+    let milliseconds = elapsed.as_millis().checked_mul(missing)?.checked_div(u128::from(done))?;
+    Some(Duration::from_millis(u64::try_from(milliseconds).ok()?))
 }
 
 /// Lines on standard error: one for each event, and how far a step has come from time to time.
@@ -108,7 +119,8 @@ impl Lines {
     /// Tells what happened.
     pub(crate) fn tell(&mut self, event: &Event, view: &View) {
         match (&event.what, &event.step) {
-            (What::Ended { .. }, _) => {}
+            // A step that was begun is told of when it has ended, and every now and then if that takes long.
+            (What::Ended { .. } | What::Started { attempt: 1 }, _) => {}
             (What::Progress { progress }, Some(step)) => {
                 if let Some(text) = self.far(event.time, step, progress) {
                     output::note(&format!("{}: {text}", plain(step.as_str())));
@@ -143,6 +155,14 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_is_told_by_files_where_the_bytes_are_not_known() {
+        let elapsed = Duration::from_secs(10);
+        assert_eq!(by_entries(elapsed, 0, 4), None);
+        assert_eq!(by_entries(elapsed, 1, 4), Some(Duration::from_secs(30)));
+        assert_eq!(by_entries(elapsed, 4, 4), Some(Duration::ZERO));
+    }
 
     #[test]
     fn lines_tell_of_progress_from_time_to_time() {

@@ -5,6 +5,7 @@
 
 pub(crate) mod bars;
 mod blocks;
+mod columns;
 mod dot;
 mod graph;
 mod layout;

@@ -1,7 +1,7 @@
 //! The table of `resplit plan`: each step, what it acts on, the pair's status now and then, and how long it took last.
 
 use jiff::tz::TimeZone;
-use resplit_engine::protocol::{PlanPreview, PreviewRow};
+use resplit_engine::protocol::PlanPreview;
 use resplit_operations::{
     action::Action,
     bound::Eviction,
@@ -12,13 +12,11 @@ use resplit_steps::failure::Failure;
 use serde::Serialize;
 
 use super::{
-    text::{add, pad, plain, shorten, width, wrap},
+    columns::Columns,
+    text::{add, plain, width, wrap},
     units::{count, duration, minute},
 };
 use crate::output::{Tone, View};
-
-/// The narrowest that a column is made when a line is too long.
-const NARROWEST: usize = 10;
 
 /// What `plan --json` prints.
 #[derive(Debug, Serialize)]
@@ -54,6 +52,9 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
     for (index, row) in preview.rows.iter().enumerate() {
         let mut line = columns.row(row);
         let mut notes: Vec<String> = row.preview.notes.iter().map(|note| plain(note).into_owned()).collect();
+        if row.kind == "quiesce" {
+            notes.retain(|note| !is_budget(note));
+        }
         if Some(index) == budget_row
             && let Some(budget) = budget(plan)
         {
@@ -102,7 +103,7 @@ fn headline(plan: &Plan, preview: &PlanPreview, zone: &TimeZone) -> String {
                 _ => "restores",
             };
             let started = minute(origin.started, zone);
-            format!("; {how} backup {} of {started}, as {} knows it", source.record.id, source.host)
+            format!("; {how} backup {}:{} of {started}", source.host, source.record.id)
         }
         (None, Purpose::Backup) => generation(preview),
         (None, _) => String::new(),
@@ -142,6 +143,11 @@ fn budget(plan: &Plan) -> Option<String> {
     })
 }
 
+/// Whether a note tells of the window's budget, which stands beside the split.
+fn is_budget(note: &str) -> bool {
+    note.starts_with("window at most ") && !note.contains(',')
+}
+
 /// The evictions that no step has told of.
 fn unsaid_evictions(preview: &PlanPreview) -> Vec<&Eviction> {
     let notes = || preview.rows.iter().flat_map(|row| &row.preview.notes);
@@ -160,108 +166,6 @@ pub(crate) fn eviction_text(eviction: &Eviction, zone: &TimeZone) -> String {
         None => "which is on no tape".to_owned(),
     };
     format!("evicts backup {host}:{id} of {}, {tape}", minute(*started, zone))
-}
-
-/// The widths of the columns.
-#[derive(Debug)]
-struct Columns {
-    /// Where the bar of the window stands, in the first column.
-    bar: usize,
-    step: usize,
-    host: usize,
-    what: usize,
-    now: usize,
-    then: usize,
-    last: usize,
-    /// Of a whole line.
-    line: usize,
-}
-
-impl Columns {
-    fn of(preview: &PlanPreview, line: usize) -> Self {
-        let rows = &preview.rows;
-        let widest = |heading: &str, of: &dyn Fn(&PreviewRow) -> usize| {
-            rows.iter().map(of).chain([heading.len()]).max().unwrap_or(0)
-        };
-        let mut columns = Self {
-            bar: rows.iter().filter(|r| is_held(r)).map(|r| width(r.step.as_str()) + 2).max().unwrap_or(0),
-            step: widest("step", &|r| width(r.step.as_str())),
-            host: widest("host", &|r| width(r.host.as_str())),
-            what: widest("what", &|r| width(&plain(&r.preview.what))),
-            now: widest("now", &|r| width(&plain(&r.preview.now))),
-            then: widest("then", &|r| width(&plain(&r.preview.then))),
-            last: widest("last time", &|r| r.last_ms.map_or(0, |ms| duration(ms).len())),
-            line,
-        };
-        if columns.bar > 0 {
-            columns.step = columns.step.max(columns.bar + 1);
-        }
-        columns.narrow();
-        columns
-    }
-
-    /// Makes the middle narrower until a line fits: first what is acted on, then the host, then the step.
-    fn narrow(&mut self) {
-        let mut excess = self.total().saturating_sub(self.line);
-        for column in [&mut self.what, &mut self.host, &mut self.step] {
-            let cut = excess.min(column.saturating_sub(NARROWEST));
-            *column -= cut;
-            excess -= cut;
-        }
-        self.bar = self.bar.min(self.step.saturating_sub(1));
-    }
-
-    const fn total(&self) -> usize {
-        2 + self.step + 2 + self.host + 2 + self.what + 2 + self.now + 4 + self.then + 2 + self.last
-    }
-
-    fn row(&self, row: &PreviewRow) -> String {
-        let step = if is_held(row) {
-            let name = shorten(row.step.as_str(), self.bar.saturating_sub(1));
-            format!("{}|", pad(&name, self.bar))
-        } else {
-            shorten(row.step.as_str(), self.step).into_owned()
-        };
-        let (what, host) = (plain(&row.preview.what), shorten(row.host.as_str(), self.host));
-        let last = row.last_ms.map(duration).unwrap_or_default();
-        let (now, then) = (plain(&row.preview.now), plain(&row.preview.then));
-        let what = shorten(&what, self.what);
-        self.line(&step, &host, &what, &now, &then, &last)
-    }
-
-    fn line(&self, step: &str, host: &str, what: &str, now: &str, then: &str, last: &str) -> String {
-        let arrow = if then.is_empty() || now == "now" { "    " } else { " -> " };
-        let line = format!(
-            "  {}  {}  {}  {}{arrow}{}  {last}",
-            pad(step, self.step),
-            pad(host, self.host),
-            pad(what, self.what),
-            pad(now, self.now),
-            pad(then, self.then)
-        );
-        format!("{}\n", line.trim_end())
-    }
-
-    /// A line without its end, filled up to the end of its last column.
-    fn padded(&self, line: &str) -> String {
-        pad(line.trim_end(), self.total())
-    }
-
-    /// A note below a step, under the column of hosts.
-    fn note(&self, note: &str, view: &View) -> String {
-        let indent = 2 + self.step + 2;
-        let text = wrap(note, self.line.saturating_sub(indent).max(20), 2);
-        let mut lines = String::new();
-        for line in text.lines() {
-            add(&mut lines, format_args!("{}{}\n", " ".repeat(indent), view.paint(Tone::Warning, line)));
-        }
-        lines
-    }
-}
-
-/// Whether the step is inside the window, the steps that open and close it included.
-fn is_held(row: &PreviewRow) -> bool {
-    row.in_window || row.kind == "quiesce" || row.kind == "thaw"
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use resplit_operations::{
 use resplit_steps::contract::Preview;
 
 use super::*;
+use resplit_engine::protocol::PreviewRow;
 
 fn view(width: usize) -> View {
     let now = "2026-11-20T12:00:00Z".parse().unwrap();

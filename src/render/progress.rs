@@ -29,8 +29,12 @@ pub(crate) fn working(progress: &Progress, rate: u64, left: Option<Duration>) ->
     if rate > 0 {
         parts.push(format!("{}/s", size(rate)));
     }
-    let unfinished = progress.of_bytes.is_some_and(|of| of > progress.bytes);
-    if let Some(left) = left.filter(|_| unfinished && rate > 0) {
+    let unfinished = match (progress.of_bytes, progress.of_entries) {
+        (Some(of), _) => of > progress.bytes && rate > 0,
+        (None, Some(of)) => of > progress.entries,
+        (None, None) => false,
+    };
+    if let Some(left) = left.filter(|_| unfinished) {
         parts.push(format!("{} left", duration(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))));
     }
     parts.join(", ")
@@ -127,9 +131,8 @@ fn ended(summary: &RunSummary) -> String {
         RunStatus::Failed { failure } | RunStatus::Refused { failure } => format!(": {}", told(failure)),
         _ => String::new(),
     };
-    let result =
-        if summary.result.is_empty() { String::new() } else { format!(": {}", summary.result.join("; ")) };
-    format!("{why}{result}")
+    let result: Vec<&str> = summary.result.iter().map(|line| line.trim()).collect();
+    if result.is_empty() { why } else { format!("{why}: {}", result.join("; ")) }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> watch::Receiver<bo
     let (sender, receiver) = watch::channel(false);
     let control = Arc::new(Control::default());
     let run = state.run().clone();
+    engine.logs.begin(&run);
     let _ = engine.active().insert(run.clone(), Arc::clone(&control));
     let engine = Arc::clone(engine);
     let _ = tokio::spawn(async move {

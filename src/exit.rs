@@ -32,9 +32,11 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     /// The code for how a run ended. One that is not over has been left to itself: that is no failure.
-    pub(crate) const fn of_run(status: &RunStatus) -> Self {
+    pub(crate) fn of_run(status: &RunStatus) -> Self {
         match status {
             RunStatus::Waiting { .. } | RunStatus::Running | RunStatus::Done => Self::Done,
+            // Nothing was touched by the step that refused: an operator has to act first.
+            RunStatus::Failed { failure } if failure.class == FailureClass::Refused => Self::Operator,
             RunStatus::Failed { .. } => Self::Failed,
             RunStatus::Refused { .. } | RunStatus::Parked { .. } => Self::Operator,
             RunStatus::Cancelled => Self::Cancelled,

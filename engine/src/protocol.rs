@@ -421,7 +421,42 @@ pub struct PairView {
     /// The pair.
     pub pair: PairRef,
     /// Its state, or why it cannot be told.
+    #[serde(flatten, with = "told")]
     pub state: Result<PairState, Failure>,
+}
+
+/// A result as an operator reads it: the key `state`, or the key `failure`.
+mod told {
+    use resplit_operations::pair::PairState;
+    use resplit_steps::failure::Failure;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Told<S, F> {
+        State(S),
+        Failure(F),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        state: &Result<PairState, Failure>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match state {
+            Ok(state) => Told::State(state),
+            Err(failure) => Told::Failure(failure),
+        }
+        .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Result<PairState, Failure>, D::Error> {
+        Ok(match Told::deserialize(deserializer)? {
+            Told::State(state) => Ok(state),
+            Told::Failure(failure) => Err(failure),
+        })
+    }
 }
 
 /// The right of a run to touch a resource, given by the host that the resource belongs to.

@@ -159,7 +159,7 @@ fn what_is_no_mount_point_is_not_frozen() {
     let operation = format!("{DOCUMENTS}quiesce: {{ mode: freeze, window: 3s }}\n");
     let site = Site::new(TWO_PAIRS, &[("documents", &operation)]);
     crate::site::small_tree(&site.path("documents"));
-    let said = site.fail(&["run", "documents"], 1);
+    let said = site.fail(&["run", "documents"], 4);
     assert!(said.contains("mount point") || said.contains("root"), "{said}");
     assert!(site.catalog("fileserver").is_empty());
 }

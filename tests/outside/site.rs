@@ -138,8 +138,7 @@ impl Site {
     /// Asserts that no run has left a lock or a lease, and that every current record on disk describes what is there.
     pub(crate) fn assert_clean(&self) {
         for pair in self.json(&["pair", "status"]).as_array().unwrap() {
-            let leases = pair["leases"].as_array().map_or(0, Vec::len);
-            assert_eq!(leases, 0, "{pair}");
+            assert!(pair["lease"].is_null(), "{pair}");
             let epoch = &pair["state"]["epoch"];
             for record in self.json(&["catalog", "list"]).as_array().unwrap() {
                 assert!(record["lock"].is_null(), "{record}");

@@ -42,7 +42,16 @@ pub(crate) struct Vault {
 
 impl Vault {
     pub(crate) fn new(slots: u32, cartridge_size: u64) -> Self {
-        let scratch = tempfile::tempdir().unwrap();
+        Self::at_path(tempfile::tempdir().unwrap(), slots, cartridge_size)
+    }
+
+    /// In memory where the system has such a place: for tests with many restores, each of which is synced.
+    pub(crate) fn in_memory(cartridge_size: u64) -> Self {
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self::at_path(scratch, 1, cartridge_size)
+    }
+
+    fn at_path(scratch: tempfile::TempDir, slots: u32, cartridge_size: u64) -> Self {
         let library = Library {
             driver: MediaDriverKind::Virtual,
             host: "backupserver".into(),

@@ -26,6 +26,9 @@ use super::{
 };
 use crate::{context::Work, failure::Failure};
 
+/// After so many bytes of a file somebody looks whether the work is to stop.
+const PIECE: u64 = 8 << 20;
+
 /// What an archive holds.
 pub(super) struct Archived {
     /// Entries.
@@ -113,7 +116,7 @@ impl Visitor for Archiver<'_, '_> {
         };
         let offset = self.sink.position();
         self.header(&member)?;
-        self.line(found, &Entry { path: Name(member.path), kind, offset, size: 0, blake3: None, link: None })
+        self.line(&Entry { path: Name(member.path), kind, offset, size: 0, blake3: None, link: None })
     }
 
     fn vanished(&mut self, path: &[u8]) {
@@ -150,7 +153,13 @@ impl Archiver<'_, '_> {
             self.sink.write(&map)?;
         }
         for (start, length) in map.unwrap_or_else(|| vec![(0, size)]) {
-            whole &= self.sink.copy((&file, &|| found.place()), start, length, &mut hasher)?;
+            let mut done = 0;
+            while done < length {
+                let piece = (length - done).min(PIECE);
+                whole &= self.sink.copy((&file, &|| found.place()), start + done, piece, &mut hasher)?;
+                done += piece;
+                self.ticker.tick(piece, 0)?;
+            }
         }
         self.sink.pad(BLOCK as u64)?;
         let after = fstat(&file).map_err(|error| failed(error.into()))?;
@@ -160,7 +169,7 @@ impl Archiver<'_, '_> {
         self.archived.content_bytes += size;
         let blake3 = Some(hasher.finalize().to_hex().to_string());
         let path = Name(member.path);
-        self.line(found, &Entry { path, kind: EntryKind::File, offset, size, blake3, link: None })
+        self.line(&Entry { path, kind: EntryKind::File, offset, size, blake3, link: None })
     }
 
     /// Another name of what is in the archive already.
@@ -179,7 +188,7 @@ impl Archiver<'_, '_> {
         let offset = self.sink.position();
         self.header(&member)?;
         let path = Name(member.path);
-        self.line(found, &Entry { path, kind: EntryKind::Hardlink, offset, size: 0, blake3: None, link })?;
+        self.line(&Entry { path, kind: EntryKind::Hardlink, offset, size: 0, blake3: None, link })?;
         Ok(true)
     }
 
@@ -193,11 +202,10 @@ impl Archiver<'_, '_> {
         self.sink.write(&member.encode(self.names.user(member.owner), self.names.group(member.group)))
     }
 
-    fn line(&mut self, found: &Found<'_>, entry: &Entry) -> Result<(), Failure> {
-        let _ = found;
+    fn line(&mut self, entry: &Entry) -> Result<(), Failure> {
         self.archived.entries += 1;
         self.add(entry)?;
-        self.ticker.tick(entry.size, 1)
+        self.ticker.tick(0, 1)
     }
 
     fn add(&mut self, entry: &Entry) -> Result<(), Failure> {

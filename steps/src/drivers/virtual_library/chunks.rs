@@ -124,7 +124,7 @@ impl<'a> Source<'a> {
             for worker in 0..WORKERS {
                 let (sender, receiver) = sync_channel(1);
                 let _ = scope.spawn(move || {
-                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender)
+                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender);
                 });
                 results.push(receiver);
             }

@@ -138,8 +138,9 @@ pub(super) fn meet(file: &File, offset: u64, end: u64) -> io::Result<Met> {
 }
 
 fn split(prefix: [u8; PREFIX]) -> (u32, u64) {
-    let [a, b, c, d, e, f, g, h] = prefix;
-    (u32::from_le_bytes([a, b, c, d]), u64::from(u32::from_le_bytes([e, f, g, h])))
+    // Both at once, as one little-endian number: the first is the lower half.
+    let both = u64::from_le_bytes(prefix);
+    (u32::try_from(both & u64::from(u32::MAX)).unwrap_or(0), both >> 32)
 }
 
 /// Where a compressed frame ends: RFC 8878, sections 3.1.1.1 and 3.1.1.2.

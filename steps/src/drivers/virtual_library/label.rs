@@ -72,7 +72,16 @@ pub(super) fn open(library: &LibraryRef<'_>, barcode: &Barcode) -> Result<Opened
     let path = path(library, barcode, "cartridge");
     let failed = |error: &io::Error| NotOpened::Failed(Failure::io("open the cartridge", &path, error));
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(&path);
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(flags.bits().cast_signed());
+    // What is write-protected can still be read; writing to it fails in time, before anything is lost.
+    let protected = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    };
+    let file = match options.clone().write(true).open(&path) {
+        Err(error) if protected(&error) => options.open(&path),
+        other => other,
+    };
     let file = match file {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(NotOpened::Missing),

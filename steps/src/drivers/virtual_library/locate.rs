@@ -65,15 +65,14 @@ pub(super) fn locate(library: &LibraryRef<'_>, opened: &Opened) -> Result<Locate
     }
     if located.end < length && located.damage.is_empty() {
         let next = u32::try_from(located.datasets.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let closings = match backwards(&opened.file, located.end, length, next) {
-            Some(closings) => closings,
-            None => {
-                let walked = forwards(&opened.file, located.end, length, next).map_err(|error| io(&error))?;
-                // A writer that was killed leaves the beginning of a dataset. Anything else may be a dataset whose
-                // end is damaged, if nobody remembers whether it was closed.
-                located.damage.extend(walked.doubt.filter(|_| !certain));
-                walked.closings
-            }
+        let closings = if let Some(closings) = backwards(&opened.file, located.end, length, next) {
+            closings
+        } else {
+            let walked = forwards(&opened.file, located.end, length, next).map_err(|error| io(&error))?;
+            // A writer that was killed leaves the beginning of a dataset. Anything else may be a dataset whose end is
+            // damaged, if nobody remembers whether it was closed.
+            located.damage.extend(walked.doubt.filter(|_| !certain));
+            walked.closings
         };
         for closing in closings {
             add(&mut located, closing, &opened.file, &opened.label);

@@ -211,16 +211,12 @@ impl<'a> Iterator for Records<'a> {
             let equals = pair.iter().position(|byte| *byte == b'=')?;
             Some((length, &pair[..equals], &pair[equals + 1..]))
         };
-        match split() {
-            Some((length, key, value)) => {
-                self.0 = &self.0[length..];
-                Some(Ok((key, value)))
-            }
-            None => {
-                self.0 = &[];
-                Some(Err("an extended header cannot be read".to_owned()))
-            }
-        }
+        let Some((length, key, value)) = split() else {
+            self.0 = &[];
+            return Some(Err("an extended header cannot be read".to_owned()));
+        };
+        self.0 = &self.0[length..];
+        Some(Ok((key, value)))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use resplit_operations::{ids::Barcode, pair::CopyReport};
+use resplit_operations::{
+    ids::{Barcode, VolumeId},
+    pair::CopyReport,
+};
 
 use super::{
     chunks::Source,
@@ -105,12 +108,12 @@ fn check_volumes(opened: &Opened, known: &Known, wanted: &Wanted<'_>) -> Result<
         .iter()
         .map(|(volume, _)| volume)
         .filter(|v| !header.volumes.contains(v))
-        .map(|v| v.as_str())
+        .map(VolumeId::as_str)
         .collect();
     if missing.is_empty() {
         return Ok(Ok(()));
     }
-    let has: Vec<&str> = header.volumes.iter().map(|volume| volume.as_str()).collect();
+    let has: Vec<&str> = header.volumes.iter().map(VolumeId::as_str).collect();
     Ok(Err(Failure::refused(format!(
         "dataset {} on cartridge {} does not have the volume {}; it has {}",
         header.number,

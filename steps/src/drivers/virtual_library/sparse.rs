@@ -1,6 +1,6 @@
 //! Sparse files, as GNU tar stores them in pax archives (format 1.0): a map in decimal, then the segments with data.
 
-use std::{fs::File, io};
+use std::{fmt::Write, fs::File, io};
 
 use rustix::fs::{SeekFrom, seek};
 
@@ -44,7 +44,8 @@ pub(super) fn segments(file: &File, length: u64) -> io::Result<Option<Vec<Segmen
 pub(super) fn encode(segments: &[Segment]) -> Vec<u8> {
     let mut text = format!("{}\n", segments.len());
     for (start, size) in segments {
-        text.push_str(&format!("{start}\n{size}\n"));
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{start}\n{size}\n");
     }
     let mut bytes = text.into_bytes();
     bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);

@@ -8,7 +8,7 @@ use super::{
     archive::{Archived, archive},
     bound,
     closing::{CLOSING_BYTES, Closing, Header},
-    compress::{Archive, Output, compress},
+    compress::{Archive, Output, Sink, compress},
     contents::{self, Known},
     frame::{self, Kind, OVERHEAD},
     index::IndexWriter,
@@ -59,7 +59,9 @@ pub(super) fn write(
 
     let io = |error: &std::io::Error| Failure::io("write to the cartridge", &opened.path, error);
     opened.file.set_len(located.end).map_err(|error| io(&error))?;
-    let written = write_dataset(library, dataset, &opened, &located, &totals, work);
+    let written = write_dataset(library, dataset, &opened, &located, work, |sink, index| {
+        archive(dataset.sources, sink, index, &totals, work)
+    });
     let known = written.inspect_err(|_| {
         // If this fails too, what was not closed does not exist all the same.
         let _ = opened.file.set_len(located.end);
@@ -105,13 +107,14 @@ fn check_cartridge(
     }
 }
 
-fn write_dataset(
+/// Writes a dataset whose archive and index come from `produce`.
+pub(super) fn write_dataset(
     library: &LibraryRef<'_>,
     dataset: &NewDataset<'_>,
     opened: &Opened,
     located: &Located,
-    totals: &bound::Totals,
     work: &Work,
+    produce: impl FnOnce(&mut Sink<'_>, &mut IndexWriter) -> Result<Archived, Failure>,
 ) -> Result<Known, Failure> {
     let offset = located.end;
     let number = u32::try_from(located.datasets.len() + 1)
@@ -143,7 +146,7 @@ fn write_dataset(
     let mut index = IndexWriter::new(&library.library.path).map_err(index_failed)?;
     let archive_at = output.position;
     let Archive { produced, bytes: archive_bytes, rows } =
-        compress(&mut output, work, |sink| archive(dataset.sources, sink, &mut index, totals, work))?;
+        compress(&mut output, work, |sink| produce(sink, &mut index))?;
     let Archived { entries, content_bytes } = produced;
 
     let index_at = output.position;

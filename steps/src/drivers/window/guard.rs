@@ -83,7 +83,6 @@ impl Guard {
             .arg(filesystem)
             .arg("--budget-ms")
             .arg(budget.as_millis().to_string())
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -280,3 +280,39 @@ fn an_engine_killed_at_any_moment_leaves_nothing_frozen() {
     println!("writable after at most {slowest:?}");
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
+
+#[test]
+fn engine_and_watchdog_killed_at_any_moment_leave_what_the_obligation_thaws() {
+    let Some(disk) = Disk::new("ext4", 32) else { return };
+    let mut thawed = 0;
+    for number in 0..40 {
+        let mut engine = Command::new(helper())
+            .args(["hold-window", disk.root().to_str().unwrap(), "60000"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        sleep(Duration::from_micros(number * 400));
+        let watchdogs = watchdogs(&disk);
+        for pid in watchdogs.into_iter().chain([engine.id()]) {
+            kill(pid);
+        }
+        let _ = engine.wait().unwrap();
+        thawed += u32::from(windows().thaw(&disk.root()).unwrap());
+        let took = disk.write();
+        assert!(took < Duration::from_secs(1), "{number}: {took:?}");
+    }
+    println!("{thawed} of 40 had been left frozen");
+    assert!(thawed > 0);
+}
+
+#[test]
+fn a_window_of_ones_own_is_thawed_without_delay() {
+    let Some(disk) = Disk::new("ext4", 32) else { return };
+    let windows = windows();
+    windows.open(&run(), &freeze(&disk, 60_000)).unwrap();
+    let began = Instant::now();
+    assert!(windows.thaw(&disk.root()).unwrap());
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(windows.close(&run()).unwrap_err().message.contains("thawed by somebody else"));
+}

@@ -115,6 +115,11 @@ impl Guard {
         })
     }
 
+    /// What it holds.
+    pub(super) fn filesystem(&self) -> &Path {
+        &self.filesystem
+    }
+
     /// Whether it is frozen, as far as has been heard.
     pub(super) fn is_frozen(&self) -> bool {
         self.seen.is_frozen()

@@ -56,6 +56,7 @@ fn prepare(filesystem: &Path) -> Result<(File, Receiver<Event>, Sender<Event>), 
     // Killed last when memory runs out; without the right to ask for that, it is no worse than any process.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let (file, _) = check::open_freezable(filesystem).map_err(|failure| failure.message)?;
+    super::mark_held(&file);
     std::env::set_current_dir("/").map_err(|error| format!("cannot change to /: {error}"))?;
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])

@@ -152,7 +152,7 @@ fn an_engine_that_is_killed_is_not_missed() {
 #[test]
 fn without_its_shim_a_command_runs_on_and_is_lost_when_it_ends() {
     let directory = tempfile::tempdir().unwrap();
-    let command = command(directory.path(), &["sleep", "0.7"]);
+    let command = command(directory.path(), &["sleep", "2"]);
     let waiting = command.clone();
     let waiter = thread::spawn(move || shims().run(&waiting, &Work::silent()));
     let pid = running(&command);
@@ -235,7 +235,7 @@ fn when_its_time_is_up_its_whole_group_is_ended() {
     command.timeout = Some(Duration::from_millis(300));
     let began = Instant::now();
     let failure = shims().run(&command, &Work::silent()).unwrap_err();
-    assert!((800..3_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!((800..20_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     assert_eq!(failure.class, FailureClass::Temporary);
     assert!(failure.message.contains("longer than 300 ms"), "{failure}");
     let child = fs::read_to_string(&child).unwrap().trim().parse().unwrap();
@@ -282,12 +282,12 @@ fn an_orphan_is_cancelled_too() {
 fn what_a_command_leaves_running_neither_delays_its_end_nor_dies_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let pid_file = directory.path().join("pid");
-    let service = "sleep 0.8; echo still here; sleep 0.8; echo and here";
+    let service = "sleep 2; echo still here; sleep 0.2; echo and here";
     let script = format!("sh -c '{service}' & echo $! > {}; echo started", pid_file.display());
     let command = shell(directory.path(), &script);
     let began = Instant::now();
     assert_eq!(run(&command), Ended { code: 0, output: "started".into() });
-    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
     let output = command.directory.join("output");
     let all = "started\nstill here\nand here\n";
     assert!(until(Duration::from_secs(5), || fs::read_to_string(&output).unwrap() == all));

@@ -64,11 +64,18 @@ impl Disk {
         Command::new("fsfreeze").arg(option).arg(self.root()).output().unwrap()
     }
 
-    /// How long one write of a new file takes.
+    /// How long one write of a new file takes. A panic if it takes too long: the disk is thawed by that.
     pub(crate) fn write(&self) -> Duration {
         let began = Instant::now();
-        let output = Command::new("sh").args(["-c", "echo x > \"$0\""]).arg(self.root().join("w")).output();
-        assert!(output.unwrap().status.success());
+        let script = ["-c", "echo x > \"$0\""];
+        let mut writer = Command::new("sh").args(script).arg(self.root().join("w")).spawn().unwrap();
+        let mut status = None;
+        let is_written = until(Duration::from_secs(20), || {
+            status = writer.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(is_written, "{} stays frozen", self.root().display());
+        assert!(status.is_some_and(|status| status.success()));
         began.elapsed()
     }
 }

@@ -83,7 +83,6 @@ impl Guard {
             .arg(filesystem)
             .arg("--budget-ms")
             .arg(budget.as_millis().to_string())
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -114,6 +113,11 @@ impl Guard {
         thread::Builder::new().name("window-limit".into()).spawn(watch).map_err(|error| {
             Failure::temporary(format!("{} is thawed again: {error}", self.filesystem.display()))
         })
+    }
+
+    /// What it holds.
+    pub(super) fn filesystem(&self) -> &Path {
+        &self.filesystem
     }
 
     /// Whether it is frozen, as far as has been heard.

@@ -12,7 +12,10 @@ use std::{
 
 use jiff::Timestamp;
 use resplit_operations::{action::Quiesce, ids::RunId, operation::QuiesceMode};
-use rustix::io::Errno;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 use self::guard::{Guard, Program};
 use super::{quiesce::WindowKeeper, system};
@@ -58,6 +61,14 @@ impl Windows {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Opened>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a window of this engine holds it.
+    fn is_held(&self, filesystem: &Path) -> bool {
+        self.lock().values().any(|opened| match &opened.held {
+            Held::Flushed(_) => false,
+            Held::Frozen(guard) => guard.filesystem() == filesystem,
+        })
     }
 
     fn hold(&self, quiesce: &Quiesce) -> Result<Held, Failure> {
@@ -133,11 +144,38 @@ impl WindowKeeper for Windows {
         if !is_mount_point {
             return Ok(false);
         }
+        // A watchdog that was killed while it was freezing is gone only when the freeze has ended: thawed before that, the
+        // file system would be frozen afterwards. One of this engine's own windows is not waited for.
+        if !self.is_held(filesystem) {
+            wait_for_watchdogs(&file);
+        }
         thaw_open(&file).map_err(|error| {
             Failure::io("thaw", filesystem, &error)
                 .with_help(format!("as root: fsfreeze --unfreeze {}", filesystem.display()))
         })
     }
+}
+
+/// Marks a file system as held by this process, until its last thread has ended. Not where somebody else has locked it.
+fn mark_held(file: &File) {
+    let _ = try_lock(file, FlockOperation::NonBlockingLockShared, Duration::from_millis(200));
+}
+
+/// Waits until no watchdog holds a file system. An orphan thaws at once; one that hangs is not waited for.
+fn wait_for_watchdogs(file: &File) {
+    let _ = try_lock(file, FlockOperation::NonBlockingLockExclusive, Duration::from_secs(2));
+}
+
+/// Whether a lock was got within so long.
+fn try_lock(file: &File, lock: FlockOperation, limit: Duration) -> bool {
+    let began = Instant::now();
+    while flock(file, lock).is_err() {
+        if began.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }
 
 /// Thaws; `false` if it was not frozen.

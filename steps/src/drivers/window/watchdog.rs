@@ -53,10 +53,11 @@ pub fn watchdog_main(filesystem: &Path, budget: Duration) -> ExitCode {
 fn prepare(filesystem: &Path) -> Result<(File, Receiver<Event>, Sender<Event>), String> {
     // Out of the terminal's and the engine's reach. It fails only where this process leads a group already.
     let _ = rustix::process::setsid();
-    std::env::set_current_dir("/").map_err(|error| format!("cannot change to /: {error}"))?;
     // Killed last when memory runs out; without the right to ask for that, it is no worse than any process.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let (file, _) = check::open_freezable(filesystem).map_err(|failure| failure.message)?;
+    super::mark_held(&file);
+    std::env::set_current_dir("/").map_err(|error| format!("cannot change to /: {error}"))?;
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])
         .map_err(|error| format!("cannot watch for signals: {error}"))?;

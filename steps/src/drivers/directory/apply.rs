@@ -37,6 +37,8 @@ pub(super) struct Apply<'a> {
     pub(super) from: &'a Tree,
     pub(super) to: &'a Tree,
     pub(super) direction: Direction,
+    /// Whether the whole copy is new, and known to nobody before it is complete.
+    pub(super) is_new: bool,
     pub(super) copier: &'a Copier,
     pub(super) work: &'a Work,
 }
@@ -168,6 +170,7 @@ impl Apply<'_> {
                 stat: &change.from,
                 present,
                 how: change.how,
+                is_new: self.is_new,
                 copier: self.copier,
                 told: &told,
             });

@@ -61,7 +61,14 @@ pub(super) fn copy_out(
     let target = Tree::open(to)?;
     let copier = Copier::new();
     space::check(&tree, &target, &survey, &copier)?;
-    let apply = Apply { from: &tree, to: &target, direction: Direction::Resync, copier: &copier, work };
+    let apply = Apply {
+        from: &tree,
+        to: &target,
+        direction: Direction::Resync,
+        is_new: false,
+        copier: &copier,
+        work,
+    };
     let report = apply.run(&mut survey)?;
     rustix::fs::syncfs(target.root()).map_err(|error| target.failure("make durable", b"", b"", error))?;
     Ok(report)

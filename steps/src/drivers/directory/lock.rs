@@ -16,7 +16,14 @@ use crate::failure::Failure;
 
 /// Held until it is dropped.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not left to the closing: a child that this process is just starting has the descriptor, too, for a moment.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -49,7 +56,7 @@ impl Lock {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failure)?;
         writeln!(file, "{} (process {})", tag.0, process::id()).map_err(failure)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

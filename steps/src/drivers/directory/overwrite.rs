@@ -1,13 +1,18 @@
 //! Hands a secondary to something else that writes it, and takes it back.
 
-use std::{fs::DirBuilder, io::ErrorKind, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{
+    fs::{self, DirBuilder},
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use resplit_operations::pair::{CopyReport, LastVerb, PairRef, PairStatus, PairVerb};
 
 use super::{
     list::{Buffer, list},
     remove::remove,
-    state::{DATA, State},
+    state::{DATA, NEW_DATA, State},
     tree::Tree,
 };
 use crate::{context::Clock, drivers::pairs::Asked, failure::Failure};
@@ -23,12 +28,7 @@ pub(super) fn begin(pair: &PairRef, state: &mut State, asked: &Asked<'_>) -> Res
         Some(LastVerb { tag: asked.tag.clone(), verb: PairVerb::Overwrite, ended: None, report: None });
     state.write(&pair.secondary)?;
     let data = pair.secondary.join(DATA);
-    match DirBuilder::new().mode(0o700).create(&data) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(Failure::io("make the directory", &data, &error));
-        }
-        _ => {}
-    }
+    make(pair, &data)?;
     let tree = Tree::open(&data)?;
     let listed = list(tree.root(), &mut Buffer::new())
         .map_err(|error| tree.failure("read the directory", b"", b"", error))?;
@@ -36,6 +36,18 @@ pub(super) fn begin(pair: &PairRef, state: &mut State, asked: &Asked<'_>) -> Res
         let _ = remove(&tree, b"", &entry.name, entry.stat.is_directory(), asked.work)?;
     }
     Ok(data)
+}
+
+/// Makes `data/` if it is not there, of what an interrupted first resync has left if there is any.
+fn make(pair: &PairRef, data: &Path) -> Result<(), Failure> {
+    if data.is_dir() {
+        return Ok(());
+    }
+    let made = match fs::rename(pair.secondary.join(NEW_DATA), data) {
+        Err(error) if error.kind() == ErrorKind::NotFound => DirBuilder::new().mode(0o700).create(data),
+        renamed => renamed,
+    };
+    made.map_err(|error| Failure::io("make the directory", data, &error))
 }
 
 /// Makes what was written the image. Asked again after it was done, it is done.

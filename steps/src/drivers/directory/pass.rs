@@ -16,7 +16,7 @@ use super::{
     index::{Header, Index, Writer},
     space,
     stat::{Moment, Stat},
-    state::{DATA, INDEX, State, replace},
+    state::{DATA, INDEX, NEW_DATA, State, replace},
     survey::{Survey, survey},
     tree::Tree,
 };
@@ -49,9 +49,16 @@ impl Pass<'_> {
         let primary = Tree::open(&self.pair.primary)?;
         let root = Stat::of(primary.root()).map_err(|error| primary.failure("look at", b"", b"", error))?;
         let data = self.pair.secondary.join(DATA);
-        // Where there is no copy yet, it will be in the directory that the lock has made.
+        // A first copy is made aside, so that there is none until it is whole. What an interrupted pass has left is
+        // taken up; where there is nothing, the directory that the lock has made has the same file system.
+        let aside = self.pair.secondary.join(NEW_DATA);
         let is_new = self.verb != PairVerb::Restore && !data.exists();
-        let secondary = Tree::open(if is_new { &self.pair.secondary } else { &data })?;
+        let is_begun = is_new && aside.exists();
+        let secondary = Tree::open(match (is_new, is_begun) {
+            (false, _) => &data,
+            (true, true) => &aside,
+            (true, false) => &self.pair.secondary,
+        })?;
         let index = self.index(state);
         let is_quick = !is_new
             && self.verb != PairVerb::Restore
@@ -62,7 +69,7 @@ impl Pass<'_> {
             Direction::Restore => (&secondary, &primary),
         };
         let against = match &index {
-            _ if is_new => Against::Nothing,
+            _ if is_new && !is_begun => Against::Nothing,
             Some(index) if is_quick => Against::Index(index),
             index => Against::Tree { to, index: index.as_ref(), direction: self.direction() },
         };
@@ -81,14 +88,18 @@ impl Pass<'_> {
             state.settled = false;
             state.write(&self.pair.secondary)?;
             let kept = index.as_ref().filter(|_| is_quick);
-            let done = if is_new {
-                make_data(&data).and_then(|to| self.change(from, &to, &copier, &mut survey))
+            let changed = if is_new && !is_begun {
+                make_data(&aside).and_then(|to| self.change(from, &to, is_new, &copier, &mut survey))
             } else {
-                self.change(from, to, &copier, &mut survey)
+                self.change(from, to, is_new, &copier, &mut survey)
             };
-            let done = done.and_then(|report| {
+            let done = changed.and_then(|report| {
+                if is_new {
+                    fs::rename(&aside, &data).map_err(|error| Failure::io("rename", &aside, &error))?;
+                }
                 let moment = self.settle(moment);
                 let header = Header { pair: state.identity(), pass: state.pass + 1, moment };
+                // Writing it makes the new name of the copy durable, too.
                 write_index(self.pair, &header, &survey, kept)?;
                 Ok(report)
             });
@@ -108,10 +119,11 @@ impl Pass<'_> {
         &self,
         from: &Tree,
         to: &Tree,
+        is_new: bool,
         copier: &Copier,
         survey: &mut Survey,
     ) -> Result<CopyReport, Failure> {
-        let apply = Apply { from, to, direction: self.direction(), copier, work: self.asked.work };
+        let apply = Apply { from, to, direction: self.direction(), is_new, copier, work: self.asked.work };
         let report = apply.run(survey)?;
         rustix::fs::syncfs(to.root()).map_err(|error| to.failure("make durable", b"", b"", error))?;
         Ok(report)

@@ -1,8 +1,12 @@
-//! Puts one entry in its place: made under a name of its own, and renamed when it is whole.
+//! Puts one entry in its place: made under a name of its own, and renamed when it is whole. In a copy that nobody knows
+//! yet, made in its place at once.
 
 use std::{
     process,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::{
@@ -84,6 +88,8 @@ pub(super) struct Place<'a> {
     /// What stands there, of the same kind.
     pub(super) present: Option<&'a Stat>,
     pub(super) how: How,
+    /// Whether the whole copy is new, and known to nobody before it is complete.
+    pub(super) is_new: bool,
     pub(super) copier: &'a Copier,
     pub(super) told: Told<'a>,
 }
@@ -196,7 +202,7 @@ impl Place<'_> {
         if self.how == How::Verify && read(self.to).is_ok_and(|present| present == target) {
             return self.finish(None);
         }
-        let temporary = temporary(|name| rustix::fs::symlinkat(&*target, self.to, name))?;
+        let temporary = self.make(|name| rustix::fs::symlinkat(&*target, self.to, name))?;
         self.finish(Some(&temporary))
     }
 
@@ -206,7 +212,7 @@ impl Place<'_> {
             return self.finish(None);
         }
         let (kind, mode, device) = (self.stat.kind(), Mode::RUSR | Mode::WUSR, self.stat.rdev);
-        let temporary = temporary(|name| rustix::fs::mknodat(self.to, name, kind, mode, device))?;
+        let temporary = self.make(|name| rustix::fs::mknodat(self.to, name, kind, mode, device))?;
         self.finish(Some(&temporary))
     }
 
@@ -245,29 +251,42 @@ impl Place<'_> {
     fn temporary_file(&self) -> Result<(Vec<u8>, OwnedFd), Trouble> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut opened = None;
-        let name = temporary(|name| {
+        let name = self.make(|name| {
             opened = Some(rustix::fs::openat(self.to, name, flags, Mode::RUSR | Mode::WUSR)?);
             Ok(())
         })?;
         opened.map(|file| (name, file)).ok_or(Trouble::Refused("create a copy of", Errno::IO))
     }
 
+    /// Makes something under a name from which it is renamed.
+    fn make(&self, mut make: impl FnMut(&[u8]) -> io::Result<()>) -> Result<Vec<u8>, Trouble> {
+        if self.is_new && self.present.is_none() {
+            match make(self.name) {
+                Ok(()) => return Ok(self.name.to_vec()),
+                // Left by an earlier pass that was interrupted.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(Trouble::Refused("create a copy of", error)),
+            }
+        }
+        make_temporary(&mut make).map_err(trouble("create a copy of"))
+    }
+
     fn rename(&self, temporary: &[u8]) -> Result<(), Trouble> {
+        if temporary == self.name {
+            return Ok(());
+        }
         rustix::fs::renameat(self.to, temporary, self.to, self.name).map_err(trouble("put in place"))
     }
-}
-
-fn temporary(mut make: impl FnMut(&[u8]) -> io::Result<()>) -> Result<Vec<u8>, Trouble> {
-    make_temporary(&mut make).map_err(trouble("create a copy of"))
 }
 
 /// Makes something under a name that nothing has. What is left of it after a crash is removed by the next pass, since
 /// the original does not have it.
 pub(super) fn make_temporary(make: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Vec<u8>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(process::id);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".resplit-{}-{number}", process::id()).into_bytes();
+        let name = format!(".resplit-{}-{number}", *PROCESS).into_bytes();
         match make(&name) {
             Ok(()) => return Ok(name),
             Err(Errno::EXIST) => {}

@@ -19,6 +19,8 @@ const FILE: &str = "pair.json";
 const NEW: &str = "pair.json.new";
 /// The name of the image within a secondary.
 pub(super) const DATA: &str = "data";
+/// Where a first copy is made.
+pub(super) const NEW_DATA: &str = "data.new";
 /// The lock that a verb holds, and the index.
 pub(super) const LOCK: &str = "lock";
 pub(super) const INDEX: &str = "index";

@@ -69,24 +69,78 @@ const MISTAKES: &[Mistake] = &[
     ("on: success", "on: sucess", 28, "cannot be 'sucess'"),
 ];
 
+/// The same procedure in the explicit form, without a mistake.
+fn explicit(i: usize) -> String {
+    format!("# Operation {i}.\n{EXPLICIT}")
+}
+
+const EXPLICIT: &str = "steps:
+  resync: { resync: { volume: mail }, host: fileserver, timeout: 6h }
+  quiesce:
+    quiesce: { filesystem: srv, mode: online, window: 10s }
+    host: fileserver
+    needs: [resync]
+    finally: thaw
+  split: { split: { volume: mail }, host: fileserver, needs: [quiesce] }
+  thaw: { thaw: { filesystem: srv }, host: fileserver, needs: [split], on: always }
+  record:
+    record: { volumes: [mail], mode: online, tape_wanted: true }
+    host: fileserver
+    needs: [thaw]
+    retry: { attempts: 3, pause: 5s }
+  tape:
+    tape-backup: { library: vault, pool: weekly, keep: forever }
+    host: backupserver
+    needs: [record]
+";
+
+const EXPLICIT_MISTAKES: &[Mistake] = &[
+    ("needs: [resync]", "needs: [resinc]", 7, "no step 'resinc'"),
+    ("needs: [resync]", "needs: [thaw]", 7, "in a circle: quiesce -> thaw -> split -> quiesce"),
+    ("finally: thaw", "finally: thwa", 8, "no step 'thwa'"),
+    ("    quiesce: {", "    quisce: {", 5, "no key 'quisce'"),
+    ("{ split: {", "{ mount: {}, split: {", 9, "two kinds, 'mount' and 'split'"),
+    ("thaw: { filesystem: srv }, ", "", 10, "has no kind"),
+    ("    host: fileserver\n    needs: [resync]\n", "    needs: [resync]\n", 5, "lacks the key 'host'"),
+    ("volumes: [mail]", "volumes: []", 12, "is empty"),
+    ("volumes: [mail]", "volumes: [mial]", 12, "no volume 'mial'"),
+    ("tape_wanted: true", "tape_wanted: yes", 12, "cannot be the text 'yes'"),
+    ("attempts: 3", "attempts: 0", 15, "cannot be 0"),
+    ("pool: weekly", "pool: yearly", 17, "no pool 'yearly'"),
+    ("    host: backupserver", "    host: fileserver", 18, "attached to host 'backupserver'"),
+    ("timeout: 6h", "timeout: 0h", 3, "cannot be zero"),
+    (
+        "steps:\n",
+        "tape: { library: vault, pool: daily, keep: 1d }\nsteps:\n",
+        2,
+        "means nothing beside 'steps'",
+    ),
+    ("steps:\n", "protect: { filesystem: srv, volumes: [mail] }\nsteps:\n", 3, "either 'protect' or 'steps'"),
+];
+
 #[test]
 fn a_thousand_mistakes_are_found_at_their_lines_in_one_call() {
     let mut files = Vec::new();
     let mut expected = Vec::new();
     for i in 0..1_000 {
-        let (old, new, line, message) = MISTAKES[i % MISTAKES.len()];
-        let right = forty_lines(i);
-        assert!(right.contains(old), "{old}");
-        files.push(source(&format!("operations/o{i:04}.yaml"), right.replacen(old, new, 1)));
+        let kind = i % (MISTAKES.len() + EXPLICIT_MISTAKES.len());
+        let declarative = MISTAKES.get(kind).map(|mistake| (mistake, forty_lines(i)));
+        let ((old, new, line, message), right) =
+            declarative.unwrap_or_else(|| (&EXPLICIT_MISTAKES[kind - MISTAKES.len()], explicit(i)));
+        assert!(right.contains(*old), "{old}");
+        files.push(source(&format!("operations/o{i:04}.yaml"), right.replacen(*old, new, 1)));
         expected.push((format!("/site/operations/o{i:04}.yaml"), line, message));
     }
+    let right = vec![source("operations/a.yaml", forty_lines(0)), source("operations/b.yaml", explicit(0))];
+    assert!(check_all(source("site.yaml", SITE), right).is_ok());
+
     let report = check_all_partial(source("site.yaml", SITE), files).report;
     let mut found = report.problems().iter();
     for (file, line, message) in &expected {
         let problem = found.next().unwrap();
         assert_eq!(problem.file.to_str(), Some(file.as_str()), "{message}: {problem:?}");
-        assert_eq!(report.position(problem).0, *line, "{message}: {problem:?}");
-        assert!(problem.message.contains(message), "{message}: {problem:?}");
+        assert_eq!(report.position(problem).0, **line, "{message}: {problem:?}");
+        assert!(problem.message.contains(**message), "{message}: {problem:?}");
         // A mistake may have a consequence in the same file, but no more than that.
         let consequences = found.clone().take_while(|next| next.file == problem.file).count();
         assert!(consequences <= 1, "{message}: {}", only(&report, file));

@@ -1,2 +1,31 @@
-//! bench
-fn main() {}
+//! Ratios against peers and physical limits, measured in one run on one machine: `cargo run --release -p resplit-bench`,
+//! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
+
+mod pairs;
+mod store;
+
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
+
+const ALL: [(&str, Benchmark); 2] = [("store", store::run), ("pairs", |scratch| Ok(pairs::run(scratch)?))];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let asked: Vec<String> = env::args().skip(1).collect();
+    if let Some(unknown) = asked.iter().find(|asked| !ALL.iter().any(|(name, _)| name == asked)) {
+        let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+        return Err(format!("'{unknown}' is not measured here; there are: {}", names.join(", ")).into());
+    }
+    let parent = env::var_os("RESPLIT_BENCH_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let scratch = tempfile::Builder::new().prefix("bench-").tempdir_in(parent)?;
+    for (name, run) in ALL {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            run(scratch.path())?;
+        }
+    }
+    Ok(())
+}

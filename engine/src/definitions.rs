@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::{definitions::Source, yaml::LARGEST};
+use resplit_operations::definitions::{LARGEST, Source};
 use resplit_steps::failure::Failure;
 
 /// The file that makes a directory a site directory.

@@ -178,12 +178,8 @@ impl Service for Offer {
         let mut state = self.state(&run)?;
         let status = &state.row.status;
         match status {
-            _ if self.0.active().contains_key(&run) => {
-                return Err(conflict(
-                    format!("run {run} is at work"),
-                    format!("resplit logs {run} --follow"),
-                ));
-            }
+            // An engine that was started to resume it has taken it up by itself.
+            _ if self.0.active().contains_key(&run) => return Ok(Accepted { run }),
             RunStatus::Done => {
                 return Err(conflict(format!("run {run} is done"), format!("resplit show {run}")));
             }

@@ -518,6 +518,7 @@ pub enum StepMessage {
 /// How a step ended on the engine that ran it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one a step, and boxed where it is sent")]
 pub enum StepEnd {
     /// It is done.
     Done {

@@ -18,4 +18,4 @@ pub mod schema;
 pub mod site;
 pub mod step_schema;
 pub mod units;
-pub mod yaml;
+mod yaml;

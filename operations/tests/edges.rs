@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PROTECT, problems_of};
+use common::{PROTECT, problems_of, text_of};
 
 /// An operation that protects something, with more behind it; and all of its problems.
 const AFTER_PROTECT: &[(&str, &[&str])] = &[
@@ -146,7 +146,12 @@ fn aliases_stand_for_what_they_name() {
 fn bombs_do_not_go_off() {
     let mut doubling = String::from("hooks:\n  before: &a [x,x,x,x,x,x,x,x,x,x]\n");
     for (this, last) in ('b'..='j').zip('a'..) {
-        doubling += &format!("  {this}: &{this} [{}]\n", vec![format!("*{last}"); 10].join(","));
+        doubling.extend([
+            "  ",
+            &format!("{this}: &{this} ["),
+            &vec![format!("*{last}"); 10].join(","),
+            "]\n",
+        ]);
     }
     let wide =
         format!("hooks:\n  a: &a [{}]\n  b: [{}]\n", vec!["x"; 9_000].join(","), vec!["*a"; 9_000].join(","));
@@ -166,7 +171,7 @@ fn bombs_do_not_go_off() {
 #[test]
 fn nesting_is_limited() {
     let flow = format!("{PROTECT}tape: {}{}\n", "[".repeat(5_000), "]".repeat(5_000));
-    let block: String = (0..5_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let block = text_of(5_000, |depth| format!("{}a:\n", " ".repeat(depth)));
     for text in [flow, block] {
         let problems = problems_of(text);
         assert!(problems.iter().any(|p| p.contains("nested more than 64 deep")), "{problems:?}");
@@ -175,7 +180,7 @@ fn nesting_is_limited() {
 
 #[test]
 fn after_eight_errors_of_syntax_reading_stops() {
-    let text: String = (0..20).map(|i| format!("k{i}: @x\n")).collect();
+    let text = text_of(20, |i| format!("k{i}: @x\n"));
     let problems = problems_of(text);
     assert_eq!(problems.len(), 9, "{problems:?}");
     assert!(problems.iter().all(|p| p.contains("'@' cannot begin a value")), "{problems:?}");

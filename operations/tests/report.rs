@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PROTECT, SITE, check};
+use common::{PROTECT, SITE, check, text_of};
 
 #[test]
 fn a_problem_is_shown_with_its_line_and_the_next_command() {
@@ -49,7 +49,7 @@ fn what_a_file_contains_is_harmless_when_it_is_shown() {
 
 #[test]
 fn what_is_too_much_is_counted() {
-    let text: String = (0..30).map(|i| format!("key{i}: 1\n")).collect();
+    let text = text_of(30, |i| format!("key{i}: 1\n"));
     let report = check(SITE, &[("a.yaml", &format!("{PROTECT}{text}"))]).report;
     assert_eq!(report.errors(), 30);
     assert!(report.render(5, false).ends_with("and 25 more problems\n"));

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use common::{SITE, check, lines, problems_of_site};
 
 /// A change to a site that is right: what is replaced, by what, and all problems that follow.
@@ -171,8 +173,9 @@ fn a_broken_site_does_not_make_every_name_unknown() {
 fn ten_thousand_volumes_are_compared_in_no_time() {
     let mut site = String::from("hosts: { a: { connect: local, state: state } }\nvolumes:\n");
     for i in 0..10_000 {
-        site += &format!(
-            "  v{i}: {{ driver: directory, primary: {{ host: a, path: srv/{i} }}, pairs: [{{ copy_group: \"VG,{i}\", secondary: {{ host: a, path: m/{i} }} }}] }}\n"
+        let _ = writeln!(
+            site,
+            "  v{i}: {{ driver: directory, primary: {{ host: a, path: srv/{i} }}, pairs: [{{ copy_group: \"VG,{i}\", secondary: {{ host: a, path: m/{i} }} }}] }}"
         );
     }
     let start = std::time::Instant::now();

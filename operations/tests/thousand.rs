@@ -4,7 +4,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{SITE, source};
+use common::{SITE, source, text_of};
 use resplit_operations::{
     definitions::{Source, check_all, check_all_partial},
     report::Report,
@@ -104,7 +104,7 @@ fn only(report: &Report, file: &str) -> Report {
 /// A report of very many problems is rendered from an index of lines, not by scanning the text for each.
 #[test]
 fn five_thousand_problems_in_one_file_are_rendered_at_once() {
-    let steps: String = (0..5_000).map(|i| format!("  s{i}: {{ exprt: {{}}, host: a }}\n")).collect();
+    let steps = text_of(5_000, |i| format!("  s{i}: {{ exprt: {{}}, host: a }}\n"));
     let start = std::time::Instant::now();
     let report =
         check_all(source("site.yaml", SITE), vec![source("operations/a.yaml", format!("steps:\n{steps}"))])
@@ -113,6 +113,23 @@ fn five_thousand_problems_in_one_file_are_rendered_at_once() {
     let text = report.render(usize::MAX, false);
     assert!(text.matches("did you mean 'export'?").count() == 5_000);
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+/// Input made to be slow: every pass is linear, or gives up comparing.
+#[test]
+fn files_full_of_mistakes_take_no_longer_than_they_must() {
+    let unknown_keys = text_of(200_000, |i| format!("k{i}: 1\n"));
+    let same_key = "k: 1\n".repeat(200_000);
+    let all_need_all = |i| format!("  s{i}: {{ export: {{}}, host: x{i}, needs: [s0, s{}, z{i}] }}\n", i + 1);
+    let circles = format!("steps:\n{}", text_of(20_000, all_need_all));
+    let control = "\u{1}".repeat(2_000_000);
+    for text in [unknown_keys, same_key, circles, control] {
+        let start = std::time::Instant::now();
+        let beginning = text[..20].to_owned();
+        let partial = check_all_partial(source("site.yaml", SITE), vec![source("operations/a.yaml", text)]);
+        assert!(partial.report.errors() > 0);
+        assert!(start.elapsed().as_secs() < 20, "{beginning:?}: {:?}", start.elapsed());
+    }
 }
 
 /// `cargo test --release -p resplit-operations --test thousand -- --ignored --nocapture`

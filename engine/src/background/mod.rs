@@ -45,7 +45,8 @@ pub struct Start {
     pub state: PathBuf,
     /// The host whose engine it is.
     pub host: HostId,
-    /// The program's version and build, as its engine gives it in [`EngineInfo::build`].
+    /// The program's version and build, as its engine gives it in [`EngineInfo::build`]. Of two, the one whose first
+    /// differing number is higher is newer.
     pub build: String,
 }
 
@@ -77,7 +78,12 @@ async fn reach(start: &Start) -> Result<Client, StartError> {
         match launch(start).await? {
             Announcement::Ready => {}
             Announcement::Failed { text } => return Err(StartError::Failed(text)),
-            Announcement::Held { pid } => other(&arrivals, pid).await?,
+            Announcement::Held { pid } => {
+                if usable(start, &client).await? {
+                    return Ok(client);
+                }
+                other(&arrivals, pid).await?;
+            }
         }
     }
     if usable(start, &client).await? {
@@ -91,9 +97,8 @@ async fn reach(start: &Start) -> Result<Client, StartError> {
 async fn usable(start: &Start, client: &Client) -> Result<bool, StartError> {
     let info = match client.verify(&start.host).await {
         Ok(info) => info,
-        Err(ClientError::NotRunning(_)) => return Ok(false),
-        // It ended while it was asked: that is for the lock of the store to say.
-        Err(ClientError::Broken(_)) if !listens(client).await => return Ok(false),
+        // One that ended while it was asked may still hold the store: that is for an engine that starts to find out.
+        Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     match version::choose(&start.build, &info) {
@@ -103,26 +108,25 @@ async fn usable(start: &Start, client: &Client) -> Result<bool, StartError> {
     }
 }
 
-async fn listens(client: &Client) -> bool {
-    Client::connect(client.state()).await.is_ok()
-}
-
 /// Asks an older engine to stop and waits until it is gone. Whether it is used as it is, since it is busy.
 async fn replace(client: &Client, info: &EngineInfo) -> Result<bool, StartError> {
     let Some(pid) = listener(client).await? else { return Ok(false) };
     let Some(process) = Process::of(pid)? else { return Ok(false) };
-    match client.stop().await {
+    match client.stop_process(info.pid).await {
         // A connection that is lost over this is lost because it stops.
         Ok(()) | Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {
             process.gone().await?;
             Ok(false)
         }
-        Err(ClientError::Refused(refusal))
-            if matches!(refusal.kind, RefusalKind::Busy | RefusalKind::Conflict) =>
-        {
-            version::keep(info).map_err(StartError::OtherVersion)?;
-            Ok(true)
-        }
+        Err(ClientError::Refused(refusal)) => match client.info().await {
+            // Somebody else has replaced it meanwhile.
+            Ok(now) if now.pid != info.pid => Ok(false),
+            Ok(_) if matches!(refusal.kind, RefusalKind::Busy | RefusalKind::Conflict) => {
+                version::keep(info).map_err(StartError::OtherVersion)?;
+                Ok(true)
+            }
+            _ => Err(ClientError::Refused(refusal).into()),
+        },
         Err(error) => Err(error.into()),
     }
 }

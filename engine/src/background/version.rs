@@ -42,19 +42,14 @@ fn other(engine: &EngineInfo) -> String {
     )
 }
 
-/// A higher version; or another build of the same version, since a program that is being used was put there last.
+/// A higher version, or a later build of the same: the numbers in it tell, the first that differ.
 fn is_newer(ours: &str, theirs: &str) -> bool {
-    match numbers(ours).cmp(&numbers(theirs)) {
-        Ordering::Greater => true,
-        Ordering::Less => false,
-        Ordering::Equal => ours != theirs,
-    }
+    numbers(ours).gt(numbers(theirs))
 }
 
-/// The dotted numbers that a build begins with.
-fn numbers(build: &str) -> Vec<u64> {
-    let version = build.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();
-    version.split('.').map_while(|number| number.parse().ok()).collect()
+fn numbers(build: &str) -> impl Iterator<Item = u64> {
+    let digits = build.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    digits.map(|digits| digits.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -81,8 +76,10 @@ mod tests {
         assert_eq!(same("0.2.0", "0.2.0"), Choice::Use);
         assert_eq!(same("0.10.0", "0.9.9"), Choice::Replace);
         assert_eq!(same("0.9.9", "0.10.0"), Choice::Use);
-        assert_eq!(same("0.2.0 (b)", "0.2.0 (a)"), Choice::Replace);
-        assert_eq!(same("0.2.0 (b)", "0.2.1 (a)"), Choice::Use);
+        assert_eq!(same("0.2.0+1700000001.5", "0.2.0+1700000000.9"), Choice::Replace);
+        assert_eq!(same("0.2.0+1700000000.9", "0.2.0+1700000001.5"), Choice::Use);
+        assert_eq!(same("0.2.0+1700000001.5", "0.2.1+1600000000.9"), Choice::Use);
+        assert_eq!(same("0.2.0 of here", "0.2.0 of there"), Choice::Use);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub enum ClientError {
     /// What came is not this protocol.
     #[error("{0}")]
     Protocol(String),
-    /// The socket is there and cannot be used. Nothing was done.
+    /// The socket is there and cannot be used, or its engine does not even say what it is. Nothing was done.
     #[error("{0}")]
     Unreachable(String),
     /// It is the engine of another host. Nothing was done.

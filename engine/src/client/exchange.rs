@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
 use super::error::ClientError;
-use crate::{protocol::Refusal, socket};
+use crate::socket;
 
 /// The largest answer that is read, in bytes: a catalog of hundreds of thousands of records.
 const LARGEST_ANSWER: usize = 1 << 30;
@@ -113,12 +113,10 @@ impl Answer {
             Ok(bytes) => bytes,
             Err(error) => return error,
         };
-        match serde_json::from_slice::<Refusal>(&bytes) {
-            Ok(refusal) => ClientError::Refused(refusal),
-            Err(_) => {
-                let text = String::from_utf8_lossy(&bytes);
-                ClientError::Protocol(format!("{what}: status {status}, without a reason: {}", text.trim()))
-            }
+        if let Ok(refusal) = serde_json::from_slice(&bytes) {
+            return ClientError::Refused(refusal);
         }
+        let text = String::from_utf8_lossy(&bytes);
+        ClientError::Protocol(format!("{what}: status {status}, without a reason: {}", text.trim()))
     }
 }

@@ -58,24 +58,24 @@ impl<T: DeserializeOwned> Lines<T> {
                     }
                     if self.buffer.len() > LONGEST_LINE {
                         let text = format!("{}: a line has more than {LONGEST_LINE} bytes", self.answer.what);
-                        return self.fail(ClientError::Protocol(text));
+                        return Some(self.fail(ClientError::Protocol(text)));
                     }
                 }
                 Some(Err(error)) => {
-                    return self.fail(ClientError::exchanging(&self.answer.what, &error));
+                    return Some(self.fail(ClientError::exchanging(&self.answer.what, &error)));
                 }
                 None if self.buffer.len() > self.start => {
                     let text = format!("{}: the last line has no end", self.answer.what);
-                    return self.fail(ClientError::Protocol(text));
+                    return Some(self.fail(ClientError::Protocol(text)));
                 }
                 None => self.over = true,
             }
         }
     }
 
-    fn fail(&mut self, error: ClientError) -> Option<Result<T, ClientError>> {
+    fn fail(&mut self, error: ClientError) -> Result<T, ClientError> {
         self.over = true;
-        Some(Err(error))
+        Err(error)
     }
 
     /// The next whole line that was received, without its end.

@@ -69,18 +69,22 @@ impl Client {
 
     /// What the engine is.
     pub async fn info(&self) -> Answered<EngineInfo> {
-        match tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let place = self.state.display();
-                Err(ClientError::Broken(format!("the engine of {place} does not answer within {ALIVE:?}")))
-            }
-        }
+        let answered = tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await;
+        answered.unwrap_or_else(|_| {
+            let place = self.state.display();
+            Err(ClientError::Unreachable(format!("the engine of {place} does not answer within {ALIVE:?}")))
+        })
     }
 
     /// Asks it to exit as soon as nothing runs.
     pub async fn stop(&self) -> Answered<()> {
         self.act(Method::POST, "/v1/stop".to_owned()).await
+    }
+
+    /// Asks it to exit if it is the engine with this process ID, as it gave it in its info. Refused as a conflict if
+    /// it is another one.
+    pub async fn stop_process(&self, pid: u32) -> Answered<()> {
+        self.act(Method::POST, format!("/v1/stop?pid={pid}")).await
     }
 
     /// What a plan would do now.

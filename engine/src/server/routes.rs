@@ -9,6 +9,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use resplit_operations::ids::{BackupId, RunId};
+use resplit_steps::failure::Failure;
 use serde::Deserialize;
 
 use super::{
@@ -18,7 +19,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        AnswerRequest, LeaseRequest, Placed, RecordVerb, RunsQuery, StepRequest, Submit, WorldRequest,
+        AnswerRequest, LeaseRequest, Placed, RecordVerb, Refusal, RefusalKind, RunsQuery, StepRequest,
+        Submit, WorldRequest,
     },
     service::Service,
 };
@@ -61,7 +63,17 @@ async fn info<S: Service>(State(door): State<Door<S>>) -> Answered {
     json(&door.call(async move |s| Ok(s.info())).await?)
 }
 
-async fn stop<S: Service>(State(door): State<Door<S>>) -> Answered {
+#[derive(Deserialize)]
+struct Which {
+    pid: Option<u32>,
+}
+
+async fn stop<S: Service>(State(door): State<Door<S>>, Asked(Which { pid }): Asked<Which>) -> Answered {
+    let this = door.service.info().pid;
+    if let Some(other) = pid.filter(|pid| *pid != this) {
+        let failure = Failure::refused(format!("this engine is process {this}, not {other}"));
+        return Err(Refusal { kind: RefusalKind::Conflict, failure }.into());
+    }
     json(&door.call(async move |s| s.stop().await).await?)
 }
 

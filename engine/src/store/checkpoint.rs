@@ -1,24 +1,18 @@
 //! Checkpoints: all keys and values as of a place in the log, so that what the log had before may go. Each is made of
 //! the one before and the closed segments since: of what is durable, never of the view.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use super::{
     batch::operations,
+    checkpoint_file::{Bad, Reader, Writer, verify},
     error::StoreError,
     files::{create_whole, numbered, sync_directory},
-    frame::{LARGEST_RECORD, Point},
+    frame::Point,
     log::read_sealed,
     place::Place,
-    segment::{FORMAT, Segment, segments},
+    segment::{Segment, segments},
 };
-
-const MAGIC: &[u8; 8] = b"resplitC";
 
 /// What the log changed: a value, or `None` for a removal, by key.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -35,17 +29,21 @@ pub(super) struct Base {
     pub(super) damaged: Vec<String>,
 }
 
-/// The newest checkpoint that is whole and that a segment continues. Reads it whole; an I/O error is an error, damage
-/// is not as long as an older one is whole.
+/// The newest checkpoint that is whole. Reads it whole; an I/O error is an error, damage is not as long as an older one
+/// is whole, or the log has everything.
 pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreError> {
     let mut damaged = Vec::new();
     for (sequence, path) in numbered(&place.checkpoints, "checkpoint")?.into_iter().rev() {
-        match verify(&path)? {
+        match verify(&path) {
             Ok(point) if point.sequence == sequence && segments.iter().any(|s| s.before == point) => {
                 return Ok(Base { point, path: Some(path), damaged });
             }
-            Ok(_) => damaged.push(format!("{}: the log does not continue it", path.display())),
-            Err(why) => damaged.push(format!("{}: {why}", path.display())),
+            Ok(point) => {
+                let lost = format!("the log does not continue record {}, with which it ends", point.sequence);
+                return Err(place.damaged(&path, format!("{lost}; the records after that are lost")));
+            }
+            Err(Bad::Damaged(why)) => damaged.push(format!("{}: {why}", path.display())),
+            Err(Bad::Error(error)) => return Err(error),
         }
     }
     match segments.first() {
@@ -83,9 +81,12 @@ pub(super) fn merge(
 ) -> Result<(), StoreError> {
     let mut changes = changes.iter().peekable();
     if let Some(path) = &base.path {
-        let mut reader = Reader::open(path).map_err(StoreError::io("read", path))?;
-        let broken = |why: &str| place.damaged(path, why);
-        while let Some((key, value)) = reader.next(path)?.map_err(|why| broken(&why))? {
+        let bad = |bad: Bad| match bad {
+            Bad::Damaged(why) => place.damaged(path, why),
+            Bad::Error(error) => error,
+        };
+        let mut reader = Reader::open(path).map_err(bad)?;
+        while let Some((key, value)) = reader.next().map_err(bad)? {
             while let Some((changed, new)) = changes.next_if(|(changed, _)| **changed < key) {
                 if let Some(new) = new {
                     emit(changed, new)?;
@@ -119,16 +120,10 @@ pub(super) fn write(place: &Place) -> Result<(), StoreError> {
     }
     let path = place.checkpoints.join(format!("{:020}.checkpoint", point.sequence));
     create_whole(&path, |file, unfinished| {
-        let mut writer =
-            Writer { file: BufWriter::with_capacity(1 << 16, file), hasher: blake3::Hasher::new() };
         let failed = || StoreError::io("write", unfinished);
-        writer.header(point).map_err(failed())?;
-        let mut count = 0_u64;
-        merge(place, &base, &changes, &mut |key, value| {
-            count += 1;
-            writer.entry(key, value).map_err(failed())
-        })?;
-        writer.finish(count).map_err(failed())
+        let mut writer = Writer::begin(file, point).map_err(failed())?;
+        merge(place, &base, &changes, &mut |key, value| writer.entry(key, value).map_err(failed()))?;
+        writer.finish().map_err(failed())
     })?;
     for (_, old) in numbered(&place.checkpoints, "checkpoint")? {
         if old != path && Some(&old) != base.path.as_ref() {
@@ -140,155 +135,4 @@ pub(super) fn write(place: &Place) -> Result<(), StoreError> {
         fs::remove_file(&old.path).map_err(StoreError::io("remove", &old.path))?;
     }
     sync_directory(&place.log)
-}
-
-struct Writer<'a> {
-    file: BufWriter<&'a mut File>,
-    hasher: blake3::Hasher,
-}
-
-impl Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
-        self.file.write_all(bytes)
-    }
-
-    fn header(&mut self, point: Point) -> io::Result<()> {
-        self.write(MAGIC)?;
-        self.write(&FORMAT.to_le_bytes())?;
-        self.write(&point.sequence.to_le_bytes())?;
-        self.write(&point.hash)
-    }
-
-    fn entry(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
-        for bytes in [key, value] {
-            let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-            self.write(&length.to_le_bytes())?;
-            self.write(bytes)?;
-        }
-        Ok(())
-    }
-
-    /// An entry without a key, the number of entries, and the hash of everything.
-    fn finish(mut self, count: u64) -> io::Result<()> {
-        self.write(&0_u32.to_le_bytes())?;
-        self.write(&count.to_le_bytes())?;
-        let hash = self.hasher.finalize();
-        self.file.write_all(hash.as_bytes())?;
-        self.file.flush()
-    }
-}
-
-/// Reads a checkpoint whole: its place, or what is wrong with it.
-fn verify(path: &Path) -> Result<Result<Point, String>, StoreError> {
-    let mut reader = match Reader::open(path) {
-        Ok(reader) => reader,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Ok(Err("it ends early".to_owned()));
-        }
-        Err(error) => return Err(StoreError::io("read", path)(error)),
-    };
-    if &reader.magic != MAGIC {
-        return Ok(Err("it is not a checkpoint".to_owned()));
-    }
-    loop {
-        match reader.next(path)? {
-            Ok(Some(_)) => {}
-            Ok(None) if reader.format != FORMAT => {
-                return Err(StoreError::Format {
-                    path: path.to_owned(),
-                    found: reader.format,
-                    known: FORMAT,
-                });
-            }
-            Ok(None) => return Ok(Ok(reader.point)),
-            Err(why) => return Ok(Err(why)),
-        }
-    }
-}
-
-struct Reader {
-    file: BufReader<File>,
-    hasher: blake3::Hasher,
-    magic: [u8; 8],
-    format: u32,
-    point: Point,
-    count: u64,
-}
-
-impl Reader {
-    fn open(path: &Path) -> io::Result<Self> {
-        let mut reader = Self {
-            file: BufReader::with_capacity(1 << 16, File::open(path)?),
-            hasher: blake3::Hasher::new(),
-            magic: [0; 8],
-            format: 0,
-            point: Point { sequence: 0, hash: [0; 32] },
-            count: 0,
-        };
-        reader.magic = reader.array()?;
-        reader.format = u32::from_le_bytes(reader.array()?);
-        reader.point = Point { sequence: u64::from_le_bytes(reader.array()?), hash: reader.array()? };
-        Ok(reader)
-    }
-
-    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.file.read_exact(&mut bytes)?;
-        self.hasher.update(&bytes);
-        Ok(bytes)
-    }
-
-    fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        // Read as far as the file goes: a damaged length must not allocate what is not there.
-        let mut bytes = Vec::with_capacity(length.min(1 << 16));
-        self.file.by_ref().take(length as u64).read_to_end(&mut bytes)?;
-        if bytes.len() < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.hasher.update(&bytes);
-        Ok(bytes)
-    }
-
-    /// The next key and value, or `None` after the last one, when everything was right. The inner error is damage.
-    fn next(&mut self, path: &Path) -> Result<Result<Option<(Vec<u8>, Vec<u8>)>, String>, StoreError> {
-        match self.entry() {
-            Ok(entry) => Ok(Ok(entry)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err("it ends early".to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Ok(Err("its hash is not that of its content".to_owned()))
-            }
-            Err(error) => Err(StoreError::io("read", path)(error)),
-        }
-    }
-
-    fn entry(&mut self) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let length = u32::from_le_bytes(self.array()?) as usize;
-        if length == 0 {
-            return self.finish().map(|()| None);
-        }
-        if length > LARGEST_RECORD {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let key = self.bytes(length)?;
-        let length = u32::from_le_bytes(self.array()?) as usize;
-        if length > LARGEST_RECORD {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let value = self.bytes(length)?;
-        self.count += 1;
-        Ok(Some((key, value)))
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        let count = u64::from_le_bytes(self.array()?);
-        let computed = self.hasher.finalize();
-        let stored: [u8; 32] = self.array()?;
-        let ended = self.file.read(&mut [0])? == 0;
-        if ended && count == self.count && computed == blake3::Hash::from_bytes(stored) {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::InvalidData.into())
-        }
-    }
 }

@@ -100,8 +100,8 @@ impl Running {
                     self.checkpoint(Some(reply));
                 }
                 Request::Rebuild(why, reply) => {
-                    self.wait_for_checkpoint();
-                    reply.send(self.committer.shared.rebuild(why));
+                    let rebuilt = self.rebuild(&why);
+                    reply.send(rebuilt);
                 }
                 Request::Close(reply) => {
                     let closed = self.close();
@@ -163,16 +163,13 @@ impl Running {
     }
 
     fn apply(&mut self, writes: &[u8]) -> Result<(), StoreError> {
-        match self.committer.shared.apply(writes) {
-            // A checkpoint that ended meanwhile may have removed what a rebuild was reading.
-            Err(error @ (StoreError::Damaged { .. } | StoreError::Io { .. }))
-                if self.checkpoint.is_some() =>
-            {
-                self.wait_for_checkpoint();
-                self.committer.shared.rebuild(error)
-            }
-            applied => applied,
-        }
+        self.committer.shared.apply(writes).or_else(|error| self.rebuild(&error))
+    }
+
+    fn rebuild(&mut self, why: &StoreError) -> Result<(), StoreError> {
+        // A checkpoint that ends meanwhile would remove what is read.
+        self.wait_for_checkpoint();
+        self.committer.shared.rebuild(why)
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -240,6 +237,10 @@ fn close_in_time(view: View, point: Point) -> Result<std::path::PathBuf, StoreEr
         .spawn(move || drop(sender.send(view.close(point))))
         .map_err(StoreError::io("start a thread for", &path))?;
     receiver.recv_timeout(CLOSING).unwrap_or_else(|_| {
-        Err(StoreError::View { path, message: format!("it did not close within {} s", CLOSING.as_secs()) })
+        Err(StoreError::View {
+            path,
+            message: format!("it did not close within {} s", CLOSING.as_secs()),
+            full: false,
+        })
     })
 }

@@ -56,14 +56,16 @@ pub enum StoreError {
     },
     /// The view could neither be used nor rebuilt. Every acknowledged commit is in the log.
     #[error(
-        "the view {} cannot be used: {message}; nothing is lost: end the engine and start it again, it is rebuilt \
-         from the log", path.display()
+        "the view {} cannot be used: {message}; nothing is lost: {}end the engine and start it again, it is rebuilt \
+         from the log", path.display(), if *full { "make room there (df), then " } else { "" }
     )]
     View {
         /// Its directory.
         path: PathBuf,
         /// What it said.
         message: String,
+        /// Whether there was no room for it.
+        full: bool,
     },
     /// A value that does not fit its type: it cannot be stored, or was stored by another version.
     #[error(
@@ -95,11 +97,16 @@ pub enum StoreError {
 /// What to do about an error of the operating system.
 fn help(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there (df), then start again",
+        _ if no_room(error) => "make room there (df), then start again",
         io::ErrorKind::PermissionDenied => "check its owner and mode (ls -ld), then start again",
         io::ErrorKind::ReadOnlyFilesystem => "mount the file system for writing, then start again",
         _ => "check the disk (dmesg), then start again",
     }
+}
+
+/// Whether there was no room.
+pub(super) fn no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl StoreError {
@@ -111,7 +118,10 @@ impl StoreError {
 
     /// Whether there was no room.
     pub(super) fn is_full(&self) -> bool {
-        matches!(self, Self::Io { error, .. }
-            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        match self {
+            Self::Io { error, .. } => no_room(error),
+            Self::View { full, .. } => *full,
+            _ => false,
+        }
     }
 }

@@ -12,16 +12,19 @@ use super::error::StoreError;
 /// How the name of a file ends that is not whole yet.
 pub(super) const UNFINISHED: &str = "new";
 
-/// Creates a directory, for its owner only, and those above it. Whether it was created.
-pub(super) fn create_directory(path: &Path) -> Result<bool, StoreError> {
-    if path.is_dir() {
-        return Ok(false);
+/// Creates a directory, for its owner only, and those above it, durably.
+pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io("create", path))?;
-    if let Some(parent) = path.parent() {
-        sync_directory(parent)?;
+    let parent = path.parent().unwrap_or(Path::new(""));
+    create_directory(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(StoreError::io("create", path)(error))
+        }
+        _ => sync_directory(parent),
     }
-    Ok(true)
 }
 
 /// Makes the names in a directory durable.

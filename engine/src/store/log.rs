@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     error::StoreError,
+    files::sync_directory,
     frame::{self, Point, encode, seal},
     place::Place,
     segment::{self, End, HEADER, Segment, Visit, read_closed, read_last},
@@ -65,7 +66,6 @@ pub(super) struct Writer {
     segment: Segment,
     file: File,
     offset: u64,
-    capacity: u64,
     point: Point,
     segment_size: u64,
     buffer: Vec<u8>,
@@ -76,14 +76,8 @@ impl Writer {
     pub(super) fn create(place: &Place, hash: frame::Hash, segment_size: u64) -> Result<Self, StoreError> {
         let point = Point { sequence: 0, hash };
         let (segment, file) = segment::create(place, point, segment_size)?;
-        Ok(Self::at(place, segment, file, segment_size))
-    }
-
-    fn at(place: &Place, segment: Segment, file: File, size: u64) -> Self {
-        let point = segment.before;
-        let place = place.clone();
-        let (offset, segment_size) = (HEADER as u64, size);
-        Self { place, segment, file, offset, capacity: size, point, segment_size, buffer: Vec::new() }
+        let (place, offset, buffer) = (place.clone(), HEADER as u64, Vec::new());
+        Ok(Self { place, segment, file, offset, point, segment_size, buffer })
     }
 
     /// Continues the last segment where its records end. A torn record is cut off: written over with zeros.
@@ -97,7 +91,6 @@ impl Writer {
         let path = &segment.path;
         let file =
             OpenOptions::new().read(true).write(true).open(path).map_err(StoreError::io("open", path))?;
-        let capacity = file.metadata().map_err(StoreError::io("read", path))?.len();
         let offset = end.offset as u64;
         if !clean {
             // A record whose sync failed may be readable without being on the disk: written again, it will be.
@@ -108,18 +101,11 @@ impl Writer {
             }
             file.write_all_at(&vec![0; end.torn], offset).map_err(StoreError::io("write", path))?;
             file.sync_all().map_err(StoreError::io("sync", path))?;
+            // Nor is it known whether the name of a segment was durable.
+            sync_directory(&place.log)?;
         }
-        let place = place.clone();
-        Ok(Self {
-            place,
-            segment,
-            file,
-            offset,
-            capacity,
-            point: end.point,
-            segment_size,
-            buffer: Vec::new(),
-        })
+        let (place, point, buffer) = (place.clone(), end.point, Vec::new());
+        Ok(Self { place, segment, file, offset, point, segment_size, buffer })
     }
 
     /// The place after the last record.
@@ -131,7 +117,7 @@ impl Writer {
     /// log as it was: the same may be tried again.
     pub(super) fn write(&mut self, writes: &[u8]) -> Result<Point, StoreError> {
         let needed = (frame::HEADER + writes.len() + frame::HEADER) as u64;
-        if self.offset + needed > self.capacity {
+        if self.offset + needed > self.segment.size {
             self.rotate(needed)?;
         }
         let point = encode(self.point, writes, &mut self.buffer);
@@ -156,16 +142,8 @@ impl Writer {
         let least = HEADER as u64 + needed;
         let size = self.segment_size.max(least);
         let (segment, file) = match segment::create(&self.place, self.point, size) {
-            Err(error) if error.is_full() => {
-                let (segment, file) = segment::create(&self.place, self.point, least + SMALL)?;
-                self.capacity = least + SMALL;
-                (segment, file)
-            }
-            created => {
-                let created = created?;
-                self.capacity = size;
-                created
-            }
+            Err(error) if error.is_full() => segment::create(&self.place, self.point, least + SMALL)?,
+            created => created?,
         };
         // Without its seal the segment is as good: the seal only tells that a lost successor was there.
         let sealed =
@@ -177,6 +155,12 @@ impl Writer {
         self.file = file;
         self.offset = HEADER as u64;
         Ok(())
+    }
+
+    /// Writes to something else from now on.
+    #[cfg(test)]
+    pub(super) fn redirect(&mut self, file: File) {
+        self.file = file;
     }
 
     /// Whether the last segment has no record yet.

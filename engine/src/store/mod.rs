@@ -10,6 +10,7 @@
 
 mod batch;
 mod checkpoint;
+mod checkpoint_file;
 mod closed;
 mod committer;
 mod error;

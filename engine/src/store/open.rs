@@ -36,7 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log_bound: 16 << 20, segment_size: 4 << 20 }
+        Self { log_bound: 16 << 20, segment_size: 1 << 20 }
     }
 }
 
@@ -68,10 +68,10 @@ pub enum Found {
 }
 
 /// What the durable files say.
-struct Survey {
-    segments: Vec<Segment>,
-    base: Base,
-    end: End,
+pub(super) struct Survey {
+    pub(super) segments: Vec<Segment>,
+    pub(super) base: Base,
+    pub(super) end: End,
     log_bytes: u64,
     closed: Option<Closed>,
 }
@@ -87,11 +87,11 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
         create_directory(directory)?;
         remove_unfinished(directory)?;
     }
-    let (writer, view, log_bytes, opened) = match survey {
-        None => create(&place, options)?,
-        Some(survey) => go_on(&place, survey, options)?,
-    };
     let reserve = Reserve::new(place.reserve());
+    let (writer, view, log_bytes, opened) = match survey {
+        None => create(&place, options, &reserve)?,
+        Some(survey) => go_on(&place, survey, options, &reserve)?,
+    };
     reserve.restore();
     let shared = Arc::new(Shared::new(place, reserve, view));
     Ok((Committer { shared, writer, log_bytes, log_bound: options.log_bound, _lock: lock }, opened))
@@ -120,14 +120,13 @@ fn lock(place: &Place) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(StoreError::io("write", &path))?;
+    // On a full disk the number cannot be written, and the store is opened all the same.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
 /// Reads and checks all that is durable; `None` if there is nothing. Changes nothing.
-fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
+pub(super) fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
     let segments = segments(place)?;
     if segments.is_empty() && list(&place.checkpoints)?.is_empty() && list(&place.view)?.is_empty() {
         return Ok(None);
@@ -151,7 +150,7 @@ fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
 
 type Parts = (Writer, View, u64, Opened);
 
-fn create(place: &Place, options: Options) -> Result<Parts, StoreError> {
+fn create(place: &Place, options: Options, reserve: &Reserve) -> Result<Parts, StoreError> {
     let random = Path::new("/dev/urandom");
     let mut hash = [0; 32];
     File::open(random)
@@ -159,24 +158,25 @@ fn create(place: &Place, options: Options) -> Result<Parts, StoreError> {
         .map_err(StoreError::io("read", random))?;
     let writer = Writer::create(place, hash, options.segment_size)?;
     let base = Base { point: writer.point(), path: None, damaged: Vec::new() };
-    let view = build(place, &segments(place)?, &base)?;
+    let view = build(place, &segments(place)?, &base, reserve)?;
     let opened = Opened { sequence: 0, found: Found::New, torn_bytes: 0, damaged_checkpoints: Vec::new() };
     Ok((writer, view, 0, opened))
 }
 
-fn go_on(place: &Place, survey: Survey, options: Options) -> Result<Parts, StoreError> {
+fn go_on(place: &Place, survey: Survey, options: Options, reserve: &Reserve) -> Result<Parts, StoreError> {
     let Survey { segments, base, end, log_bytes, closed } = survey;
-    let clean = closed.as_ref().filter(|closed| closed.is_at(end.point) && end.torn == 0);
-    let used = match clean {
-        Some(closed) => reuse(place, closed, end),
-        None => Err("the store was not closed in order".to_owned()),
-    };
+    let clean = closed.filter(|closed| closed.is_at(end.point) && end.torn == 0);
     let last = segments.last().cloned().ok_or_else(|| place.damaged(&place.log, "it has no segment"))?;
     let writer = Writer::open(place, last, end, clean.is_some(), options.segment_size)?;
+    // Before the view is touched: whatever becomes of this process, it is not trusted a second time.
     Closed::remove(place)?;
+    let used = match clean {
+        Some(closed) => reuse(place, &closed, end),
+        None => Err("the store was not closed in order".to_owned()),
+    };
     let (view, found) = match used {
         Ok(view) => (view, Found::Clean),
-        Err(why) => (build(place, &segments, &base)?, Found::Rebuilt { why }),
+        Err(why) => (build(place, &segments, &base, reserve)?, Found::Rebuilt { why }),
     };
     let opened = Opened {
         sequence: end.point.sequence,

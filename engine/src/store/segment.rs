@@ -12,13 +12,14 @@ use rustix::fs::{FallocateFlags, fallocate};
 use super::{
     error::StoreError,
     files::{create_whole, numbered},
-    frame::{Frame, Hash, Point, decode, find},
+    frame::{Frame, Point, decode, find},
     place::Place,
 };
 
 /// The format of segments and checkpoints.
 pub(super) const FORMAT: u32 = 1;
-/// Bytes before the first record: magic 8, format 4, checksum 4, number of the first record 8, hash before it 32.
+/// Bytes before the first record: magic 8, format 4, checksum 4, number of the first record 8, hash before it 32, size of
+/// the segment 8.
 pub(super) const HEADER: usize = 64;
 const MAGIC: &[u8; 8] = b"resplitL";
 
@@ -28,6 +29,8 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     /// The place before its first record.
     pub(super) before: Point,
+    /// Its size in bytes.
+    pub(super) size: u64,
 }
 
 /// Where the records of a segment end.
@@ -50,30 +53,39 @@ pub(super) fn segments(place: &Place) -> Result<Vec<Segment>, StoreError> {
 
 fn read_header(place: &Place, first: u64, path: PathBuf) -> Result<Segment, StoreError> {
     let mut header = Vec::with_capacity(HEADER);
-    File::open(&path)
-        .and_then(|file| file.take(HEADER as u64).read_to_end(&mut header))
-        .map_err(StoreError::io("read", &path))?;
-    let damaged =
-        || place.damaged(&path, format!("its header is not one; the records from {first} on are lost"));
-    let (magic, rest) = header.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let (format, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let (checksum, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    if magic != MAGIC || u32::from_le_bytes(*checksum) != header_checksum(*format, rest) || rest.len() != 48 {
-        return Err(damaged());
-    }
-    let found = u32::from_le_bytes(*format);
+    let read = File::open(&path).and_then(|file| {
+        let length = file.metadata()?.len();
+        file.take(HEADER as u64).read_to_end(&mut header).map(|_| length)
+    });
+    let length = read.map_err(StoreError::io("read", &path))?;
+    let lost = format!("the records from {first} on are lost");
+    let damaged = || place.damaged(&path, format!("its header is damaged; {lost}"));
+    let (found, before, size) = parse_header(&header).ok_or_else(damaged)?;
     if found != FORMAT {
         return Err(StoreError::Format { path, found, known: FORMAT });
     }
-    let (number, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let hash: Hash = *rest.first_chunk().ok_or_else(damaged)?;
-    let number = u64::from_le_bytes(*number);
-    if number != first || number == 0 {
-        return Err(
-            place.damaged(&path, format!("it holds the records from {number} on, not those from {first} on"))
-        );
+    if before.sequence.checked_add(1) != Some(first) {
+        return Err(place.damaged(&path, format!("it begins after record {}; {lost}", before.sequence)));
     }
-    Ok(Segment { path, before: Point { sequence: number - 1, hash } })
+    // It had its size before it had its first record: no crash makes it shorter.
+    if length < size {
+        return Err(place.damaged(&path, format!("it had {size} bytes and has {length}; records are lost")));
+    }
+    Ok(Segment { path, before, size })
+}
+
+/// The format, the place before the first record, and the size.
+fn parse_header(header: &[u8]) -> Option<(u32, Point, u64)> {
+    let (magic, rest) = header.split_first_chunk::<8>()?;
+    let (format, rest) = rest.split_first_chunk()?;
+    let (checksum, rest) = rest.split_first_chunk()?;
+    if magic != MAGIC || u32::from_le_bytes(*checksum) != header_checksum(*format, rest) {
+        return None;
+    }
+    let (first, rest) = rest.split_first_chunk()?;
+    let (hash, rest) = rest.split_first_chunk::<32>()?;
+    let before = Point { sequence: u64::from_le_bytes(*first).checked_sub(1)?, hash: *hash };
+    Some((u32::from_le_bytes(*format), before, u64::from_le_bytes(*rest.first_chunk()?)))
 }
 
 fn header_checksum(format: [u8; 4], rest: &[u8]) -> u32 {
@@ -92,6 +104,7 @@ pub(super) fn create(place: &Place, before: Point, size: u64) -> Result<(Segment
     let mut rest = [0; 48];
     rest[..8].copy_from_slice(&(before.sequence + 1).to_le_bytes());
     rest[8..40].copy_from_slice(&before.hash);
+    rest[40..].copy_from_slice(&size.to_le_bytes());
     header.extend_from_slice(&header_checksum(FORMAT.to_le_bytes(), &rest).to_le_bytes());
     header.extend_from_slice(&rest);
     let file = create_whole(&path, |file, unfinished| {
@@ -100,7 +113,7 @@ pub(super) fn create(place: &Place, before: Point, size: u64) -> Result<(Segment
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
             Err(error) => return Err(StoreError::io("allocate", unfinished)(error.into())),
         }
-        let zeros = [0; 1 << 16];
+        let zeros = vec![0; 1 << 18];
         let mut left = size.saturating_sub(HEADER as u64);
         file.write_all(&header).map_err(StoreError::io("write", unfinished))?;
         while left > 0 {
@@ -110,7 +123,7 @@ pub(super) fn create(place: &Place, before: Point, size: u64) -> Result<(Segment
         }
         Ok(())
     })?;
-    Ok((Segment { path, before }, file))
+    Ok((Segment { path, before, size }, file))
 }
 
 /// What is done with the writes of each record.

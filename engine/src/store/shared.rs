@@ -55,42 +55,48 @@ impl Shared {
         }
     }
 
-    /// Applies the writes of a record that is durable. Where the view fails it is built again, with that record.
+    /// Applies the writes of a record that is durable. A view that fails is not used any more.
     pub(super) fn apply(&self, writes: &[u8]) -> Result<(), StoreError> {
         let mut state = self.write_state();
         let applied = match &*state {
             State::Ready(view) => {
                 operations(writes).flatten().try_for_each(|operation| view.apply(operation))
             }
-            State::Broken(error) => return Err(error.clone()),
+            State::Broken(error) => Err(error.clone()),
             State::Closed => return Err(StoreError::Closed),
         };
-        applied.or_else(|error| self.rebuild_in(&mut state, error))
+        applied.inspect_err(|error| *state = State::Broken(error.clone()))
     }
 
-    /// Throws the view away and builds it again from checkpoint and log.
-    pub(super) fn rebuild(&self, why: StoreError) -> Result<(), StoreError> {
-        self.rebuild_in(&mut self.write_state(), why)
-    }
-
-    fn rebuild_in(&self, state: &mut State, why: StoreError) -> Result<(), StoreError> {
+    /// Throws a view that failed away and builds it again from checkpoint and log. Nothing else may write to these.
+    pub(super) fn rebuild(&self, why: &StoreError) -> Result<(), StoreError> {
+        let mut state = self.write_state();
+        if let (State::Ready(view), StoreError::View { path, .. }) = (&*state, why)
+            && view.path() != path
+        {
+            return Ok(()); // It is another one already.
+        }
         tracing::warn!("the view is built again: {why}");
-        // The old one is dropped first: its room may be what is missing.
-        *state = State::Broken(why);
+        // The old one goes first: its room may be what is missing.
+        *state = State::Broken(why.clone());
         let built = segments(&self.place).and_then(|segments| {
             let base = checkpoint::choose(&self.place, &segments)?;
-            build(&self.place, &segments, &base)
+            build(&self.place, &segments, &base, &self.reserve)
         });
-        match built {
-            Ok(view) => {
-                *state = State::Ready(view);
-                Ok(())
-            }
+        *state = match built {
+            Ok(view) => State::Ready(view),
             Err(error) => {
                 *state = State::Broken(error.clone());
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        Ok(())
+    }
+
+    /// A view that does not work any more.
+    #[cfg(test)]
+    pub(super) fn fail(&self, error: StoreError) {
+        *self.write_state() = State::Broken(error);
     }
 
     /// Takes the view away, if there is one that works: nothing is read any more.
@@ -102,13 +108,22 @@ impl Shared {
     }
 }
 
-/// Builds a new view in a fresh directory, after those that were there are removed.
-pub(super) fn build(place: &Place, segments: &[Segment], base: &Base) -> Result<View, StoreError> {
+/// Builds a new view in a fresh directory, after those that were there are removed; if that fails, once more with the
+/// room that is kept for a full disk.
+pub(super) fn build(
+    place: &Place,
+    segments: &[Segment],
+    base: &Base,
+    reserve: &Reserve,
+) -> Result<View, StoreError> {
     let mut changes = Changes::new();
     log::read(place, segments, base.point, &mut |writes| checkpoint::collect(place, writes, &mut changes))?;
-    let view = View::open(&fresh(place)?)?;
-    checkpoint::merge(place, base, &changes, &mut |key, value| view.apply((key, Some(value))))?;
-    Ok(view)
+    let fill = || {
+        let view = View::open(&fresh(place)?)?;
+        checkpoint::merge(place, base, &changes, &mut |key, value| view.apply((key, Some(value))))?;
+        Ok(view)
+    };
+    fill().or_else(|error: StoreError| if error.is_full() && reserve.release() { fill() } else { Err(error) })
 }
 
 /// A directory that no view was ever in while any other is there.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     batch::{Operation, Table},
-    error::StoreError,
+    error::{StoreError, no_room},
     files::list,
     frame::Point,
 };
@@ -149,8 +149,14 @@ impl View {
         self.db.iter().keys().filter(|key| key.as_deref() != Ok(POINT)).count()
     }
 
+    /// What a damaged page might hold.
+    #[cfg(test)]
+    pub(super) fn damage(&self, table: Table, key: &str) {
+        self.db.insert(table.key(key), b"nonsense").unwrap();
+    }
+
     fn broken(&self, message: &str) -> StoreError {
-        StoreError::View { path: self.path.clone(), message: message.to_owned() }
+        StoreError::View { path: self.path.clone(), message: message.to_owned(), full: false }
     }
 
     fn sled<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
@@ -174,17 +180,18 @@ pub(super) struct Range<'a> {
 
 /// Calls sled, which panics on some damage.
 fn contained<T>(path: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-    let message = match catch_unwind(AssertUnwindSafe(call)) {
+    let (message, full) = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it panicked")
-            .to_owned(),
+        Ok(Err(error)) => (error.to_string(), matches!(&error, sled::Error::Io(error) if no_room(error))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            (
+                text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned(),
+                false,
+            )
+        }
     };
-    Err(StoreError::View { path: path.to_owned(), message })
+    Err(StoreError::View { path: path.to_owned(), message, full })
 }
 
 fn encode_point(point: Point) -> Vec<u8> {

@@ -7,10 +7,10 @@ mod places;
 mod site;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    report::{Problem, shown},
+    report::{Problem, Span, shown},
     schema::{Reference, nearest},
     yaml::{Tree, View},
 };
@@ -23,7 +23,7 @@ pub(crate) use site::check as check_site;
 pub(crate) struct SiteFacts {
     /// Whether all of the site could be read. If not, a name that is not in it may be in what is missing.
     pub(crate) whole: bool,
-    pub(crate) hosts: Vec<String>,
+    pub(crate) hosts: BTreeSet<String>,
     pub(crate) volumes: BTreeMap<String, VolumeFacts>,
     pub(crate) libraries: BTreeMap<String, LibraryFacts>,
 }
@@ -45,51 +45,57 @@ pub(crate) struct LibraryFacts {
 }
 
 impl SiteFacts {
+    /// Whether this names a host of the site. If not, that has been reported, and nothing more can be said of it.
+    fn has_host(&self, view: View<'_>) -> bool {
+        view.text().is_some_and(|name| self.hosts.contains(name))
+    }
+
     /// Reports every reference to something that is not declared.
     fn unknown_names(&self, references: &[Reference], problems: &mut Vec<Problem>) {
         if !self.whole {
             return;
         }
+        let mut guesses = MOST_GUESSES;
         for reference in references {
             let name = reference.name.as_str();
-            let (what, known) = match reference.collection {
-                "/hosts" => ("host", self.hosts.iter().map(String::as_str).collect::<Vec<_>>()),
-                "/volumes" => ("volume", self.volumes.keys().map(String::as_str).collect()),
-                "/libraries" => ("library", self.libraries.keys().map(String::as_str).collect()),
+            let (what, declared) = match reference.collection {
+                "/hosts" => ("host", self.hosts.contains(name)),
+                "/volumes" => ("volume", self.volumes.contains_key(name)),
+                "/libraries" => ("library", self.libraries.contains_key(name)),
                 _ => continue,
             };
-            if !known.contains(&name) {
-                problems.push(
-                    unknown(what, name, &known, "site.yaml has").into_problem(reference.span.clone(), what),
-                );
+            if declared {
+                continue;
             }
+            let known: Vec<&str> = match what {
+                _ if guesses == 0 => Vec::new(),
+                "host" => self.hosts.iter().map(String::as_str).collect(),
+                "volume" => self.volumes.keys().map(String::as_str).collect(),
+                _ => self.libraries.keys().map(String::as_str).collect(),
+            };
+            guesses = guesses.saturating_sub(1);
+            problems.push(unknown(what, name, reference.span.clone(), &known, "site.yaml has"));
         }
     }
 }
 
-/// A name that is not declared.
-struct Unknown {
-    message: String,
-    help: String,
-}
+/// For so many unknown names in a file it is guessed what was meant: guessing compares each with all that there are.
+const MOST_GUESSES: usize = 100;
 
-impl Unknown {
-    fn into_problem(self, span: crate::report::Span, what: &str) -> Problem {
-        Problem::at(span, self.message).label(format!("unknown {what}")).help(self.help)
-    }
-}
-
-fn unknown(what: &str, name: &str, known: &[&str], has: &str) -> Unknown {
+/// The problem that a name is not declared; `has` begins the list of what there is.
+fn unknown(what: &str, name: &str, span: Span, known: &[&str], has: &str) -> Problem {
     const MOST: usize = 10;
     let help = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None if known.is_empty() => format!("{has} none"),
+        Some(near) => Some(format!("did you mean '{near}'?")),
+        None if known.is_empty() => None,
         None => {
             let more = if known.len() > MOST { ", ..." } else { "" };
-            format!("{has} {}{more}", known[..known.len().min(MOST)].join(", "))
+            Some(format!("{has} {}{more}", known[..known.len().min(MOST)].join(", ")))
         }
     };
-    Unknown { message: format!("there is no {what} '{}'", shown(name)), help }
+    Problem::at(span, format!("there is no {what} '{}'", shown(name)))
+        .label(format!("unknown {what}"))
+        .help_if(help)
 }
 
 /// The value at a path of keys.

@@ -107,7 +107,7 @@ fn check_protect(
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
     let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
-    let server = root.get("backup_server");
+    let server = root.get("backup_server").filter(|server| site.has_host(*server));
     let mut first: Option<(&str, View<'_>)> = None;
     for volume in volumes {
         let Some(name) = volume.text() else { continue };
@@ -127,12 +127,9 @@ fn check_protect(
         }
         if let Some(host) = facts.host.as_deref() {
             match first {
-                Some((other, place)) if other != host => problems.push(
-                    Problem::at(volume.span(), "the primaries of one operation are on different hosts")
-                        .label(format!("on host '{host}'"))
-                        .related(place.span(), format!("on host '{other}'"))
-                        .help("the host of the primaries coordinates: make one operation a host"),
-                ),
+                Some((other, place)) if other != host => {
+                    problems.push(steps::different_hosts(host, volume, other, place));
+                }
                 Some(_) => {}
                 None => first = Some((host, volume)),
             }
@@ -165,6 +162,9 @@ fn check_tape(tape: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut V
         }
         return;
     };
+    if !site.has_host(server) {
+        return;
+    }
     let library = tape.get("library").and_then(|view| Some((view, site.libraries.get(view.text()?)?)));
     let Some((view, host)) = library.and_then(|(view, facts)| Some((view, facts.host.as_deref()?))) else {
         return;
@@ -190,7 +190,7 @@ pub(super) fn pool_of_library(tape: View<'_>, site: &SiteFacts, problems: &mut V
     if site.whole && !facts.pools.is_empty() && !facts.pools.iter().any(|known| known == name) {
         let known: Vec<&str> = facts.pools.iter().map(String::as_str).collect();
         let has = format!("library '{}' has", shown(library));
-        problems.push(unknown("pool", name, &known, &has).into_problem(pool.span(), "pool"));
+        problems.push(unknown("pool", name, pool.span(), &known, &has));
     }
 }
 

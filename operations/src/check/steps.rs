@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    SiteFacts, not_cold, not_zero,
+    MOST_GUESSES, SiteFacts, not_cold, not_zero,
     operation::{check_command, pool_of_library},
     repeated,
     site::children,
@@ -28,18 +28,17 @@ pub(super) fn check(
     let names: Vec<&str> = steps.entries().iter().map(|entry| entry.key.as_str()).collect();
     let by_name: BTreeMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (*name, i)).collect();
     if steps.tree().is_whole() {
-        for reference in references.iter().filter(|r| r.collection == "/steps") {
-            if !by_name.contains_key(reference.name.as_str()) {
-                problems.push(
-                    unknown("step", &reference.name, &names, "the steps are")
-                        .into_problem(reference.span.clone(), "step"),
-                );
-            }
+        let missing =
+            references.iter().filter(|r| r.collection == "/steps" && !by_name.contains_key(r.name.as_str()));
+        for (number, reference) in missing.enumerate() {
+            let known = if number < MOST_GUESSES { names.as_slice() } else { &[] };
+            problems.push(unknown("step", &reference.name, reference.span.clone(), known, "the steps are"));
         }
     }
     for (name, step) in children(Some(steps)) {
         check_step(name, step, site, problems);
     }
+    one_coordinator(steps, site, problems);
     let edges = edges(steps, &by_name);
     for cycle in cycles(&edges) {
         problems.extend(circle(&names, &cycle));
@@ -79,7 +78,8 @@ fn check_step(name: &str, step: View<'_>, site: &SiteFacts, problems: &mut Vec<P
 fn at_the_library(step: View<'_>, tape: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
     let facts = tape.get("library").and_then(View::text).and_then(|name| site.libraries.get(name));
     let Some(attached) = facts.and_then(|facts| facts.host.as_deref()) else { return };
-    if let Some((host, name)) = step.get("host").and_then(|host| Some((host, host.text()?)))
+    let host = step.get("host").filter(|host| site.has_host(*host));
+    if let Some((host, name)) = host.and_then(|host| Some((host, host.text()?)))
         && name != attached
     {
         problems.push(
@@ -92,6 +92,37 @@ fn at_the_library(step: View<'_>, tape: View<'_>, site: &SiteFacts, problems: &m
     }
 }
 
+/// Reports volumes whose primaries are on another host than that of the first: one host coordinates.
+fn one_coordinator(steps: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    let mut first: Option<(&str, View<'_>)> = None;
+    let kinds = steps.entries().iter().flat_map(|step| {
+        let step = steps.at(step.value);
+        step.entries().iter().map(move |entry| step.at(entry.value))
+    });
+    for kind in kinds {
+        let volumes = kind.get("volumes").into_iter().flat_map(View::items).chain(kind.get("volume"));
+        for volume in volumes {
+            let facts = volume.text().and_then(|name| site.volumes.get(name));
+            let Some(host) = facts.and_then(|facts| facts.host.as_deref()) else { continue };
+            match first {
+                Some((other, place)) if other != host => {
+                    problems.push(different_hosts(host, volume, other, place));
+                }
+                Some(_) => {}
+                None => first = Some((host, volume)),
+            }
+        }
+    }
+}
+
+/// The problem that the primaries of one operation are on two hosts.
+pub(super) fn different_hosts(host: &str, volume: View<'_>, other: &str, first: View<'_>) -> Problem {
+    Problem::at(volume.span(), "the primaries of one operation are on different hosts")
+        .label(format!("on host '{host}'"))
+        .related(first.span(), format!("on host '{other}'"))
+        .help("the host of the primaries coordinates: make one operation a host")
+}
+
 /// What each step needs, and where that is written.
 fn edges(steps: View<'_>, by_name: &BTreeMap<&str, usize>) -> Vec<Vec<(usize, Span)>> {
     let needs = |step: View<'_>| {
@@ -101,8 +132,10 @@ fn edges(steps: View<'_>, by_name: &BTreeMap<&str, usize>) -> Vec<Vec<(usize, Sp
     children(Some(steps)).map(|(_, step)| needs(step)).collect()
 }
 
-/// Circles in which steps need each other, so that every step that is in a circle is on one that is found, or needs one.
-/// Each is a list of steps with the place where the next is named. Depth first, without recursion: O(V+E).
+/// So many circles are looked for.
+const MOST_CIRCLES: usize = 10;
+
+/// Circles in which steps need each other: one at least if there is any. Each is a list of steps with the place where the next is named. Depth first, without recursion: O(V+E).
 fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -120,6 +153,9 @@ fn cycles(edges: &[Vec<(usize, Span)>]) -> Vec<Vec<(usize, Span)>> {
         let mut way = vec![(start, 0)];
         marks[start] = Mark::Open(0);
         while let Some((step, looked)) = way.last_mut() {
+            if found.len() == MOST_CIRCLES {
+                return found;
+            }
             let Some((next, _)) = edges[*step].get(*looked) else {
                 marks[*step] = Mark::Done;
                 let _ = way.pop();

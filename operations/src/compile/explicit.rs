@@ -41,15 +41,18 @@ pub(super) fn plan(
 }
 
 fn resolve(action: &mut Action, directory: &Path) {
-    let path = match action {
-        Action::Quiesce(quiesce) => Some(&mut quiesce.filesystem),
-        Action::Thaw(thaw) => Some(&mut thaw.filesystem),
-        Action::Restore(restore) => restore.to.as_mut(),
-        Action::TapeRestore(restore) => restore.to.as_mut(),
-        _ => None,
+    let (to, below) = match action {
+        Action::Quiesce(quiesce) => (Some(&mut quiesce.filesystem), None),
+        Action::Thaw(thaw) => (Some(&mut thaw.filesystem), None),
+        Action::Restore(restore) => (restore.to.as_mut(), Some(&mut restore.paths)),
+        Action::TapeRestore(restore) => (restore.to.as_mut(), Some(&mut restore.paths)),
+        _ => return,
     };
-    if let Some(path) = path {
+    if let Some(path) = to {
         *path = absolute(directory, path);
+    }
+    for path in below.into_iter().flatten() {
+        *path = places::without_dots(path);
     }
 }
 

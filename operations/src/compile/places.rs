@@ -74,6 +74,11 @@ pub(super) fn files(paths: &[PathBuf], elsewhere: bool) -> Result<(), CompileErr
     Ok(())
 }
 
+/// A path without its `.`s.
+pub(super) fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
+}
+
 /// Relative, without `..`, and not the root itself.
 fn is_below_root(path: &Path) -> bool {
     let inner = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);

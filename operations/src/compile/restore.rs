@@ -10,7 +10,6 @@ use crate::{
     ids::{HostId, LibraryId, StepId, VolumeId},
     operation::UsualState,
     plan::Plan,
-    site::absolute,
 };
 
 use super::{CompileError, draft::Draft, places, setting::Setting};
@@ -86,7 +85,7 @@ pub(super) fn steps(
     request: &RestoreRequest,
 ) -> Result<BTreeMap<StepId, StepDeclaration>, CompileError> {
     places::files(&request.paths, request.to.is_some())?;
-    let paths: Vec<PathBuf> = request.paths.iter().map(|path| absolute(Path::new(""), path)).collect();
+    let paths: Vec<PathBuf> = request.paths.iter().map(|path| places::without_dots(path)).collect();
     let mut draft = Draft::default();
     match (&request.to, request.from) {
         (Some(to), _) if !to.is_absolute() => return Err(CompileError::RelativeTo(to.clone())),

@@ -19,6 +19,9 @@ use crate::{
 };
 use file::File;
 
+/// The largest file that is read, in bytes.
+pub const LARGEST: usize = 16 << 20;
+
 /// A file as it was found.
 #[derive(Clone, Debug)]
 pub struct Source {

@@ -174,6 +174,8 @@ impl Walk {
         self.enough(rule, view, entries.len(), what);
         let mut resembled = Vec::new();
         let mut split_at_comma = None;
+        let absent: Vec<&str> =
+            rule.properties.keys().map(String::as_str).filter(|key| view.entry(key).is_none()).collect();
         for entry in entries {
             let value = view.at(entry.value);
             if let Some(id) = rule.properties.get(&entry.key) {
@@ -188,7 +190,7 @@ impl Walk {
                 }
                 self.value(id, value, &entry.key);
             } else if split_at_comma.take().is_none() {
-                resembled.extend(self.unknown_key(rule, entry, entries, what));
+                resembled.extend(self.unknown_key(rule, entry, &absent, what));
             }
         }
         self.missing_keys(rule, view, &resembled, what);
@@ -213,9 +215,8 @@ impl Walk {
     }
 
     /// Reports a key that does not belong there; returns the key that was probably meant.
-    fn unknown_key(&mut self, rule: &Rule, entry: &Entry, entries: &[Entry], what: &str) -> Option<String> {
-        let missing = rule.properties.keys().filter(|key| entries.iter().all(|e| e.key != **key));
-        let near = nearest(&entry.key, missing.map(String::as_str)).map(str::to_owned);
+    fn unknown_key(&mut self, rule: &Rule, entry: &Entry, absent: &[&str], what: &str) -> Option<String> {
+        let near = nearest(&entry.key, absent.iter().copied()).map(str::to_owned);
         let known: Vec<String> = rule.properties.keys().cloned().collect();
         let help = match &near {
             Some(near) => format!("did you mean '{near}'?"),
@@ -335,8 +336,9 @@ fn wanted(rule: &Rule) -> String {
 /// The name that was probably meant, if one is near enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    let name = plain(name);
+    let (name, length) = (plain(name), name.len());
     let far = (name.chars().count() + 2) / 4;
-    let measured = known.map(|one| (strsim::osa_distance(&name, &plain(one)), one));
+    let near = known.filter(|one| one.len().abs_diff(length) <= far);
+    let measured = near.map(|one| (strsim::osa_distance(&name, &plain(one)), one));
     measured.filter(|(distance, _)| *distance <= far).min().map(|(_, one)| one)
 }

@@ -1,6 +1,6 @@
 //! From the parser's events to the tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag, options};
 
@@ -169,7 +169,7 @@ impl Built<'_> {
     fn once_each(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by_key(|i| &entries[*i].key);
-        let mut repeated = Vec::new();
+        let mut repeated = HashSet::new();
         for pair in order.chunk_by(|a, b| entries[*a].key == entries[*b].key) {
             for again in &pair[1..] {
                 let (first, again) = (&entries[pair[0]], &entries[*again]);
@@ -180,7 +180,7 @@ impl Built<'_> {
                         .related(first.key_span.clone(), "first here")
                         .help("remove one of the two"),
                 );
-                repeated.push(again.key_span.start);
+                let _ = repeated.insert(again.key_span.start);
             }
         }
         if repeated.is_empty() {

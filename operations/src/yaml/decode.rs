@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::report::{Problem, Span};
-
-/// The largest file that is read, in bytes.
-pub const LARGEST: usize = 16 << 20;
+use crate::{
+    definitions::LARGEST,
+    report::{Problem, Span},
+};
 
 /// Decodes UTF-8, with or without a byte order mark. What else it is, is a problem, with a text to show it in.
-pub fn decode(bytes: &[u8]) -> Result<&str, Box<(Problem, String)>> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Box<(Problem, String)>> {
     if bytes.len() > LARGEST {
         let message = format!("the file has more than {LARGEST} bytes, the most that are read");
         return Err(Box::new((Problem { span: None, ..Problem::at(0..0, message) }, String::new())));
@@ -49,8 +49,11 @@ fn other_unicode(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// So many characters that YAML forbids are reported one by one: where there are more, the file is no text.
+const MOST_FORBIDDEN: usize = 20;
+
 /// The text with every character that YAML forbids replaced by as much space, so that the rest can be read, and a problem for
-/// each; nothing is copied if there is none.
+/// each, within reason; nothing is copied if there is none.
 pub(super) fn printable<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Cow<'a, str> {
     let bytes = text.as_bytes();
     let suspicious =
@@ -59,6 +62,7 @@ pub(super) fn printable<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Cow<'
         return Cow::Borrowed(text);
     }
     let mut masked = String::with_capacity(text.len());
+    let mut forbidden = 0_usize;
     for (at, c) in text.char_indices() {
         let span: Span = at..at + c.len_utf8();
         let problem = match c {
@@ -78,12 +82,19 @@ pub(super) fn printable<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Cow<'
             _ => None,
         };
         if let Some(problem) = problem {
-            problems.push(problem);
+            forbidden += 1;
+            if forbidden <= MOST_FORBIDDEN {
+                problems.push(problem);
+            }
             let space = if c == '\r' { '\n' } else { ' ' };
             (0..c.len_utf8()).for_each(|_| masked.push(space));
         } else {
             masked.push(c);
         }
+    }
+    if forbidden > MOST_FORBIDDEN {
+        let message = format!("there are {forbidden} characters that YAML forbids: is the file text at all?");
+        problems.push(Problem::at(0..0, message));
     }
     Cow::Owned(masked)
 }

@@ -11,32 +11,32 @@ mod syntax;
 
 use std::fmt;
 
-pub use decode::{LARGEST, decode};
-pub use recover::parse;
+pub(crate) use decode::decode;
+pub(crate) use recover::parse;
 
 use crate::report::Span;
 
 /// The index of a node in its tree. An alias is the index of what it refers to.
-pub type NodeId = usize;
+pub(crate) type NodeId = usize;
 
 /// The deepest nesting that is read.
-pub const DEEPEST: usize = 64;
+pub(crate) const DEEPEST: usize = 64;
 
 /// The most values that all aliases of a file may stand for.
-pub const MOST_ALIASED: usize = 10_000;
+pub(crate) const MOST_ALIASED: usize = 10_000;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where it is written.
-    pub span: Span,
+    pub(crate) span: Span,
     /// What it is.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// A value of the core schema.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Something about which a problem has been reported already.
     Invalid,
     /// Nothing at all, `~`, or `null`.
@@ -57,18 +57,18 @@ pub enum Value {
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key.
-    pub key: String,
+    pub(crate) key: String,
     /// Where the key is written.
-    pub key_span: Span,
+    pub(crate) key_span: Span,
     /// Its value.
-    pub value: NodeId,
+    pub(crate) value: NodeId,
 }
 
 /// All values of one file.
 #[derive(Clone, Debug, Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) root: Option<NodeId>,
     /// What was left out to read on after an error.
@@ -79,22 +79,22 @@ pub struct Tree {
 
 impl Tree {
     /// The tree of a file of which nothing could be read.
-    pub fn unread() -> Self {
+    pub(crate) fn unread() -> Self {
         Self { blanked: std::iter::once(0..0).collect(), ..Self::default() }
     }
 
     /// The value that the file is; `None` if the file is empty or nothing could be read.
-    pub fn root(&self) -> Option<View<'_>> {
+    pub(crate) fn root(&self) -> Option<View<'_>> {
         self.root.map(|id| View { tree: self, id })
     }
 
     /// Whether all of the file was read.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.blanked.is_empty()
     }
 
     /// Whether something that was left out could have stood in this part, right before it, or right after.
-    pub fn lacks_something_in(&self, span: &Span) -> bool {
+    pub(crate) fn lacks_something_in(&self, span: &Span) -> bool {
         let after = self.text.get(span.end..).unwrap_or_default();
         let end = span.end + (after.len() - after.trim_start().len());
         let before = self.text.get(..span.start).unwrap_or_default();
@@ -104,56 +104,56 @@ impl Tree {
 
 /// One node, seen in its tree.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     tree: &'a Tree,
     id: NodeId,
 }
 
 impl<'a> View<'a> {
     /// The tree it is in.
-    pub const fn tree(self) -> &'a Tree {
+    pub(crate) const fn tree(self) -> &'a Tree {
         self.tree
     }
 
     /// The same tree, at another node.
     #[must_use]
-    pub const fn at(self, id: NodeId) -> Self {
+    pub(crate) const fn at(self, id: NodeId) -> Self {
         Self { tree: self.tree, id }
     }
 
     /// What it is.
-    pub fn value(self) -> &'a Value {
+    pub(crate) fn value(self) -> &'a Value {
         &self.tree.nodes[self.id].value
     }
 
     /// Where it is.
-    pub fn span(self) -> Span {
+    pub(crate) fn span(self) -> Span {
         self.tree.nodes[self.id].span.clone()
     }
 
     /// The value of a key, if this is a map that has it.
-    pub fn get(self, key: &str) -> Option<Self> {
+    pub(crate) fn get(self, key: &str) -> Option<Self> {
         self.entry(key).map(|entry| self.at(entry.value))
     }
 
     /// The entry of a key, if this is a map that has it.
-    pub fn entry(self, key: &str) -> Option<&'a Entry> {
+    pub(crate) fn entry(self, key: &str) -> Option<&'a Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// The entries, if this is a map.
-    pub fn entries(self) -> &'a [Entry] {
+    pub(crate) fn entries(self) -> &'a [Entry] {
         if let Value::Map(entries) = self.value() { entries } else { &[] }
     }
 
     /// The items, if this is a list.
-    pub fn items(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn items(self) -> impl Iterator<Item = Self> {
         let items: &[NodeId] = if let Value::List(items) = self.value() { items } else { &[] };
         items.iter().map(move |id| self.at(*id))
     }
 
     /// The text, if this is text.
-    pub fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         if let Value::Text(text) = self.value() { Some(text) } else { None }
     }
 }

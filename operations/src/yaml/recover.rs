@@ -8,7 +8,7 @@ use crate::report::{Problem, Span};
 const ROUNDS: usize = 8;
 
 /// Reads a text. What could not be read is reported and left out.
-pub fn parse(text: &str) -> (Tree, Vec<Problem>) {
+pub(crate) fn parse(text: &str) -> (Tree, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut text = printable(text, &mut problems).into_owned();
     let mut blanked = Vec::new();

@@ -50,6 +50,11 @@ pub(crate) fn check(site: &str, operations: &[(&str, &str)]) -> Partial {
     check_all_partial(source("site.yaml", site), operations)
 }
 
+/// A text of so many parts.
+pub(crate) fn text_of(many: usize, part: impl Fn(usize) -> String) -> String {
+    (0..many).map(part).collect::<Vec<_>>().concat()
+}
+
 /// The problems as `line:column message`.
 pub(crate) fn lines(report: &Report) -> Vec<String> {
     let line = |problem| {

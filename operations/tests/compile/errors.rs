@@ -22,7 +22,6 @@ fn what_is_declared_does_not_go_together() {
         ("protect: { filesystem: data, volumes: [] }", "names no volume"),
         ("protect: { filesystem: data, volumes: [mail, mail] }", "volume 'mail' twice"),
         ("protect: { filesystem: data, volumes: [nobody] }", "volume 'nobody', which the site does not have"),
-        ("protect: { filesystem: data, volumes: [alone] }", "volume 'alone' has no pair"),
         ("protect: { filesystem: data, volumes: [mail, far] }", "'far' on 'elsewhere'"),
         ("protect: { filesystem: data, volumes: [scattered] }", "on 'fileserver' and on 'backupserver'"),
         (
@@ -91,6 +90,10 @@ fn explicit_steps_that_could_not_keep_their_promises() {
             "a: { restore: { volume: mail, paths: [../x], to: /tmp }, host: fileserver }",
             "'../x' must be a path below",
         ),
+        (
+            "a: { restore: { volume: mail, paths: [./.], to: /tmp }, host: fileserver }",
+            "'' must be a path below",
+        ),
         ("a: { restore: { volume: mail, paths: [x] }, host: fileserver }", "to another place"),
     ];
     for (steps, words) in cases {
@@ -120,6 +123,16 @@ fn restores_that_cannot_be() {
         let error = restore(text, &request).expect_err(words).to_string();
         assert!(error.contains(words), "{error}\n  does not say: {words}");
     }
+}
+
+#[test]
+fn a_volume_without_pairs() {
+    let mut site = site();
+    if let Some(volume) = site.volumes.get_mut(&"documents".into()) {
+        volume.pairs.clear();
+    }
+    let error = compile::backup(&site, Path::new(DIRECTORY), &id(), &operation(SPLIT)).expect_err("no pair");
+    assert!(error.to_string().contains("volume 'documents' has no pair"), "{error}");
 }
 
 #[test]

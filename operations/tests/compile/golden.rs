@@ -1,11 +1,20 @@
 //! The explicit form of every plan, word for word. `RESPLIT_GOLDEN=write cargo test -p resplit-operations golden` writes
 //! the files anew.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use resplit_operations::{compile::RestoreFrom, expand, plan::Plan};
+use resplit_operations::{
+    compile::{self, RestoreFrom},
+    definitions::{self, Source},
+    expand,
+    operation::Operation,
+    plan::Plan,
+};
 
-use crate::sites::{HOOKS, PAIRED, SPLIT, TWO_VOLUMES, backup, request, restore};
+use crate::sites::{DIRECTORY, HOOKS, PAIRED, SITE, SPLIT, TWO_VOLUMES, backup, id, request, restore, site};
 
 fn golden(name: &str, plan: &Plan) {
     let text = expand::to_yaml(plan);
@@ -17,7 +26,20 @@ fn golden(name: &str, plan: &Plan) {
     assert_eq!(text, expected, "{}", file.display());
     let again = backup(&text).expect("the explicit form compiles");
     assert_eq!(again.hash(), plan.hash(), "{name}: the explicit form is the same plan");
+    let read = compile::backup(&site(), Path::new(DIRECTORY), &id(), &checked(&text)).expect(name);
+    assert_eq!(read.hash(), plan.hash(), "{name}: and an operation file without a problem");
     assert_eq!(expand::to_yaml(&again), text, "{name}: and prints as itself");
+}
+
+/// An operation as it is read from the file of that text.
+pub(crate) fn checked(text: &str) -> Operation {
+    let source = |path: &str, text: &str| Source {
+        path: Path::new(DIRECTORY).join(path),
+        content: Ok(text.as_bytes().to_vec()),
+    };
+    let operations = vec![source("operations/nightly.yaml", text)];
+    let checked = definitions::check_all(source("site.yaml", SITE), operations).expect("there is no problem");
+    checked.operations[&id()].clone()
 }
 
 const DISK: &str = "protect: { filesystem: data, volumes: [documents] }\nquiesce: { mode: freeze }\n";

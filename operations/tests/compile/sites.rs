@@ -15,7 +15,8 @@ use crate::yaml;
 /// Where the site directory is said to be.
 pub(crate) const DIRECTORY: &str = "/srv/site";
 
-const SITE: &str = r#"
+/// The site, as it is written.
+pub(crate) const SITE: &str = r#"
 hosts:
   fileserver: { connect: local, state: state }
   backupserver: { connect: local, state: state-backup }
@@ -45,7 +46,6 @@ volumes:
     driver: directory
     primary: { host: elsewhere, path: data/far }
     pairs: [{ copy_group: "VG01,vol05", secondary: { host: backupserver, path: mirrors/4 } }]
-  alone: { driver: directory, primary: { host: fileserver, path: data/alone }, pairs: [] }
 libraries:
   vault: { driver: virtual, host: backupserver, path: vault, slots: 8, drives: 1, cartridge_size: "64MiB", pools: [documents] }
   desk: { driver: virtual, host: fileserver, path: desk, slots: 8, drives: 1, cartridge_size: "64MiB", pools: [documents] }

@@ -1,9 +1,10 @@
 //! tape-restore: read a dataset back, into the secondary, or some of its files to another place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use resplit_operations::{
     action::TapeRestore,
+    compile::{self, CompileError},
     ids::VolumeId,
     pair::{CopyReport, PairVerb},
     record::{CatalogChange, Image, Medium, Record, Standing, TapePlace, TapeState},
@@ -72,11 +73,12 @@ impl TapeRestoreStep<'_> {
         &self,
         context: &Context<'_>,
         to: &[(VolumeId, &Path)],
+        paths: &[PathBuf],
         replace: bool,
     ) -> Result<CopyReport, Failure> {
         let (_, place) = source(context)?;
         let (library, driver) = context.library(&self.0.library)?;
-        let wanted = Wanted { to, paths: &self.0.paths, replace };
+        let wanted = Wanted { to, paths, replace };
         driver.read(&library, &place.barcode, place.dataset, &wanted, context.work)
     }
 
@@ -87,7 +89,7 @@ impl TapeRestoreStep<'_> {
         let pair = &context.bound(volume)?.pair;
         let driver = context.pair_driver(volume)?;
         let data = driver.begin_overwrite(pair, &context.asked())?;
-        let report = self.read(context, &[(volume.clone(), data.as_path())], true)?;
+        let report = self.read(context, &[(volume.clone(), data.as_path())], &[], true)?;
         driver.end_overwrite(pair, &report, &context.asked())?;
         finished(context, volume)?.ok_or_else(|| {
             Failure::unknown(format!("{} does not say how its restore ended", pair.copy_group))
@@ -166,20 +168,21 @@ impl Step for TapeRestoreStep<'_> {
                 volumes.iter().map(|volume| self.overwrite(context, volume)).collect::<Result<_, _>>()?;
             return Self::outcome(context, intent, images);
         };
+        let refused = |error: CompileError| Failure::refused(error.to_string());
+        let wanted = compile::by_volume(&volumes, &self.0.paths).map_err(refused)?;
         let report = self.elsewhere(context, to).fill(|staging| {
-            // Of several volumes each gets a directory of its own; of one, its files stand in the place itself.
-            let places: Vec<_> = volumes
-                .iter()
-                .map(|v| {
-                    (
-                        v.clone(),
-                        if volumes.len() == 1 { staging.to_owned() } else { staging.join(v.as_str()) },
-                    )
-                })
-                .collect();
-            let places: Vec<_> =
-                places.iter().map(|(volume, path)| (volume.clone(), path.as_path())).collect();
-            self.read(context, &places, false)
+            let mut all = CopyReport::default();
+            for (volume, paths) in wanted {
+                // Of several volumes each gets a directory of its own; of one, its files stand in the place itself.
+                let place =
+                    if volumes.len() == 1 { staging.to_owned() } else { staging.join(volume.as_str()) };
+                let read = self.read(context, &[(volume.clone(), place.as_path())], &paths, false)?;
+                all.entries += read.entries;
+                all.bytes += read.bytes;
+                all.changed += read.changed;
+                all.copied += read.copied;
+            }
+            Ok(all)
         })?;
         Ok(Outcome {
             summary: format!("{} entries into {}", report.entries, to.display()),

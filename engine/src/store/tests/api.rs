@@ -1,23 +1,20 @@
 //! What callers see.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
-use tempfile::TempDir;
+use tokio::sync::oneshot;
 
-use crate::store::{Batch, Found, LONGEST_KEY, Options, Store, StoreError, Table};
-
-/// Segments and bounds so small that every test meets many of them.
-pub(super) const SMALL: Options = Options { log_bound: 8 << 10, segment_size: 2 << 10 };
-
-pub(super) fn put(key: &str, value: &str) -> Batch {
-    let mut batch = Batch::default();
-    batch.put(Table::Runs, key, value).unwrap();
-    batch
-}
-
-pub(super) fn all(store: &Store) -> Vec<(String, String)> {
-    store.scan(Table::Runs, "").unwrap()
-}
+use super::{all, put, scratch};
+use crate::store::{
+    Batch, Found, LONGEST_KEY, Options, Store, StoreError, Table,
+    committer::{Reply, Request},
+    frame::LARGEST_RECORD,
+};
 
 fn open(directory: &Path) -> (Store, Found) {
     let (store, opened) = Store::open(directory).unwrap();
@@ -26,7 +23,7 @@ fn open(directory: &Path) -> (Store, Found) {
 
 #[test]
 fn what_was_committed_is_read_again_after_closing_and_after_a_crash() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, found) = open(directory.path());
     assert_eq!(found, Found::New);
     assert_eq!(store.commit(put("a", "1")).unwrap(), 1);
@@ -52,7 +49,7 @@ fn what_was_committed_is_read_again_after_closing_and_after_a_crash() {
 
 #[test]
 fn listings_go_forwards_and_backwards_within_a_prefix() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     for key in ["a/1", "a/2", "a/3", "b/1", "ä/1", "", "a/"] {
         store.commit(put(key, key)).unwrap();
@@ -75,7 +72,7 @@ fn listings_go_forwards_and_backwards_within_a_prefix() {
 
 #[test]
 fn large_values_grow_and_shrink_and_leave_nothing() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (mut store, _) = open(directory.path());
     for size in [10, 4094, 4095, 9_000, 100_000, 5_000, 3, 3_000_000] {
         store.commit(put("k", &"x".repeat(size))).unwrap();
@@ -89,12 +86,12 @@ fn large_values_grow_and_shrink_and_leave_nothing() {
     batch.delete(Table::Runs, "k");
     batch.delete(Table::Runs, "k\0");
     store.commit(batch).unwrap();
-    store.inner.shared.read(|view| Ok(assert_eq!(view.len(), 0))).unwrap();
+    assert_eq!(store.inner.shared.read(|view| Ok(view.len())).unwrap(), 0);
 }
 
 #[test]
 fn a_second_opener_is_refused_at_once() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     let refused = Store::open(directory.path()).map(|_| ()).unwrap_err();
     assert!(matches!(refused, StoreError::InUse { holder: Some(id), .. } if id == std::process::id()));
@@ -107,7 +104,7 @@ fn a_second_opener_is_refused_at_once() {
 
 #[test]
 fn what_cannot_be_stored_or_read_is_an_error() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
     let mut batch = Batch::default();
     let long = "k".repeat(LONGEST_KEY + 1);
@@ -115,6 +112,8 @@ fn what_cannot_be_stored_or_read_is_an_error() {
     let unstorable = std::collections::BTreeMap::from([((1, 2), 3)]);
     assert!(matches!(batch.put(Table::Runs, "k", &unstorable), Err(StoreError::Value { .. })));
     assert!(batch.is_empty());
+    let huge = Batch { operations: vec![0; LARGEST_RECORD] };
+    assert!(matches!(store.commit(huge), Err(StoreError::TooLarge { what: "a batch", .. })));
     batch.put(Table::Runs, &long[1..], &1).unwrap();
     store.commit(batch).unwrap();
     let error = store.get::<String>(Table::Runs, &long[1..]).unwrap_err().to_string();
@@ -123,7 +122,7 @@ fn what_cannot_be_stored_or_read_is_an_error() {
 
 #[test]
 fn only_the_owner_may_look_inside() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let state = directory.path().join("deep/state");
     let (store, _) = open(&state);
     store.commit(put("a", "1")).unwrap();
@@ -136,23 +135,87 @@ fn only_the_owner_may_look_inside() {
 
 #[test]
 fn callers_that_wait_at_once_share_a_record() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let (store, _) = open(directory.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let numbers = runtime.block_on(async {
-        let tasks: Vec<_> = (0..1000)
-            .map(|n| {
-                let store = store.clone();
-                tokio::spawn(async move { store.commit_async(put(&format!("{n:04}"), "x")).await.unwrap() })
+    // While this reads nothing is applied, so that all but the first of these wait together.
+    let waiting = store.inner.shared.read(|_| {
+        Ok((0..1000)
+            .map(|number| {
+                let (sender, receiver) = oneshot::channel();
+                let operations = put(&format!("{number:04}"), "x").operations;
+                store.send(Request::Commit(operations, Reply::Async(sender))).unwrap();
+                receiver
             })
-            .collect();
-        let mut numbers = Vec::new();
-        for task in tasks {
-            numbers.push(task.await.unwrap());
-        }
-        numbers
+            .collect::<Vec<_>>())
     });
-    assert!(numbers.is_sorted());
-    assert!(numbers[999] < 500, "{} records for 1000 commits", numbers[999]);
+    let numbers: Vec<_> = waiting.unwrap().into_iter().map(|w| w.blocking_recv().unwrap().unwrap()).collect();
+    assert!(numbers.is_sorted() && numbers[999] <= 3, "{} records for 1000 commits", numbers[999]);
     assert_eq!(store.keys(Table::Runs, "").unwrap().len(), 1000);
+}
+
+#[test]
+fn async_commits_are_as_durable() {
+    let directory = scratch();
+    let (store, _) = open(directory.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let tasks: Vec<_> = (0..300)
+        .map(|number| {
+            let store = store.clone();
+            runtime.spawn(async move { store.commit_async(put(&format!("{number:04}"), "x")).await.unwrap() })
+        })
+        .collect();
+    let last = tasks.into_iter().map(|task| runtime.block_on(task).unwrap()).max().unwrap();
+    assert_eq!(runtime.block_on(store.commit_async(Batch::default())).unwrap(), 0);
+    drop(store);
+    let (store, opened) = Store::open(directory.path()).unwrap();
+    assert_eq!(opened.sequence, last);
+    assert_eq!(store.keys(Table::Runs, "").unwrap().len(), 300);
+}
+
+#[test]
+fn readers_see_a_commit_whole_or_not_at_all() {
+    let directory = scratch();
+    let (store, _) = open(directory.path());
+    let writing = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..300 {
+                let mut batch = put("a", &number.to_string());
+                batch.append(put("z", &number.to_string()));
+                batch.append(put("large", &format!("{number},").repeat(3000)));
+                store.commit(batch).unwrap();
+            }
+            writing.store(false, Ordering::Relaxed);
+        });
+        while writing.load(Ordering::Relaxed) {
+            let found = all(&store);
+            let (Some((_, a)), Some((_, z))) = (found.first(), found.last()) else { continue };
+            assert_eq!(a, z);
+            assert_eq!(found[1].1, format!("{a},").repeat(3000));
+        }
+    });
+}
+
+#[test]
+fn the_log_stays_within_its_bound() {
+    let directory = scratch();
+    let options = Options { log_bound: 8 << 10, segment_size: 2 << 10 };
+    let (store, _) = Store::open_with(directory.path(), options).unwrap();
+    for unfinished in ["log/00000000000000000001.new", "checkpoints/00000000000000000001.new"] {
+        std::fs::write(directory.path().join(unfinished), "interrupted").unwrap();
+    }
+    for number in 0..300 {
+        store.commit(put(&format!("{}", number % 10), &"x".repeat(900))).unwrap();
+        if number % 30 == 0 {
+            store.checkpoint().unwrap();
+        }
+    }
+    drop(store);
+    let (store, _) = Store::open_with(directory.path(), options).unwrap();
+    assert_eq!(store.keys(Table::Runs, "").unwrap().len(), 10);
+    drop(store);
+    let count = |what: &str| std::fs::read_dir(directory.path().join(what)).unwrap().count();
+    assert_eq!(count("checkpoints"), 2);
+    // Two records a segment: what two checkpoints need, not 300 records.
+    assert!(count("log") < 60, "{} segments", count("log"));
 }

@@ -38,13 +38,13 @@ pub(super) fn check(from: &Tree, to: &Tree, survey: &Survey, copier: &Copier) ->
             continue;
         }
         needed = needed.saturating_add(change.from.needed());
-        largest = largest.max(change.from.needed());
         if let Some(to) = change.to.filter(|to| to.nlink <= 1) {
             freed = freed.saturating_add(to.needed());
+            largest = largest.max(to.needed());
         }
     }
     // A file that replaces another is whole before the other one goes.
-    let content = needed.saturating_sub(freed).max(largest);
+    let content = needed.saturating_add(largest).saturating_sub(freed);
     let total = content.saturating_add(content / 100).saturating_add(created.saturating_mul(ENTRY));
     let failure = |error| to.failure("ask for the free space of", b"", b"", error);
     let has = rustix::fs::fstatvfs(to.root()).map_err(failure)?;

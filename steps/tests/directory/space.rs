@@ -1,0 +1,93 @@
+//! Targets that are, or become, full.
+
+use std::{
+    fs,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use resplit_operations::pair::PairStatus;
+use resplit_steps::{context::Work, failure::FailureClass};
+
+use super::support::{Bed, FileSystem};
+
+fn small() -> Option<FileSystem> {
+    FileSystem::new("ext4", 24).map_err(|reason| println!("skipped: ext4: {reason}")).ok()
+}
+
+#[test]
+fn a_pass_without_room_is_refused_before_it_begins() {
+    let (here, Some(small)) = (FileSystem::here(), small()) else { return };
+    fs::create_dir(here.root.join("primary")).unwrap();
+    let bed = Bed::across(&here.root, &small.root);
+    bed.write("fits", vec![1; 4 << 20]);
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("1/resync")).unwrap();
+    let before = bed.driver.status(&bed.pair).unwrap();
+    bed.write("does not", vec![2; 30 << 20]);
+    let failure = bed.driver.resync(&bed.pair, &bed.asked("2/resync")).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Refused);
+    assert!(failure.message.contains("no room"), "{failure}");
+    assert!(failure.help.as_ref().is_some_and(|help| help.contains("free at least")), "{failure:?}");
+    assert_eq!(bed.driver.status(&bed.pair).unwrap(), before);
+    assert!(bed.data().join("fits").exists() && !bed.data().join("does not").exists());
+    // A sparse file takes what it holds only.
+    fs::File::create(bed.primary().join("does not")).unwrap().set_len(1 << 40).unwrap();
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("3/resync")).unwrap();
+    bed.driver.status(&bed.pair).unwrap();
+    fs::remove_file(bed.primary().join("does not")).unwrap();
+    // What goes makes room for what comes.
+    fs::remove_file(bed.primary().join("fits")).unwrap();
+    for file in 0..4 {
+        bed.write(&format!("other {file}"), vec![3; 4 << 20]);
+    }
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("4/resync")).unwrap();
+    bed.assert_equal();
+    fs::remove_dir_all(bed.primary()).unwrap();
+    fs::create_dir(bed.primary()).unwrap();
+    bed.write("large", vec![4; 15 << 20]);
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("5/resync")).unwrap();
+    bed.assert_equal();
+}
+
+#[test]
+fn a_disk_that_fills_up_breaks_the_pair_and_the_next_resync_mends_it() {
+    let (here, Some(small)) = (FileSystem::here(), small()) else { return };
+    fs::create_dir(here.root.join("primary")).unwrap();
+    let mut bed = Bed::across(&here.root, &small.root);
+    bed.write("a", "alpha");
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("1/resync")).unwrap();
+    (0..40).for_each(|file| drop(bed.write(&format!("b{file:02}"), vec![5; 256 << 10])));
+    // As soon as anything was copied, somebody else takes the rest.
+    let filler = small.root.join("filler");
+    let (path, filled) = (filler.clone(), AtomicBool::new(false));
+    let fill = Arc::new(move || {
+        let mut file = fs::File::create(&path).unwrap();
+        while file.write_all(&[6; 64 << 10]).is_ok() {}
+    });
+    bed.work = Work::new(move |progress| {
+        if progress.bytes > 0 && !filled.swap(true, Ordering::Relaxed) {
+            fill();
+        }
+    });
+    // Reports come ten times a second: the first files take longer than that.
+    bed.write("a00", vec![7; 8 << 20]);
+    let result = bed.driver.resync(&bed.pair, &bed.asked("2/resync"));
+    bed.work = Work::silent();
+    if filler.exists() && result.is_err() {
+        let failure = result.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Temporary, "{failure}");
+        assert!(failure.message.contains("No space left"), "{failure}");
+        let status = bed.driver.status(&bed.pair).unwrap();
+        assert!(matches!(status.status, PairStatus::Psue | PairStatus::Copy), "{status:?}");
+        assert!(bed.driver.split(&bed.pair, 1, &bed.asked("2/split")).is_err());
+    } else {
+        println!("skipped: the copying was done before anything was reported");
+    }
+    let _ = fs::remove_file(&filler);
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("3/resync")).unwrap();
+    bed.assert_equal();
+    assert_eq!(bed.driver.status(&bed.pair).unwrap().status, PairStatus::Pair);
+}

@@ -1,0 +1,165 @@
+//! A file system that is really frozen: ext4 on a loop device, under a writer. As root only.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::site::{DOCUMENTS, Site, TWO_PAIRS, told};
+
+/// A mounted ext4, thawed and unmounted when it goes.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(site: &Site, name: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can mount a file system");
+            return None;
+        }
+        let (image, at) = (site.path(&format!("{name}.img")), site.path(name));
+        File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        fs::create_dir_all(&at).unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
+        run(Command::new("mount").args(["-o", "loop"]).args([&image, &at]));
+        Some(Self(at))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Frozen or not: a test that failed leaves nothing behind.
+        let _ = Command::new("fsfreeze").arg("-u").arg(&self.0).output();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", told(&output));
+}
+
+/// Writes all the time; remembers the longest pause.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    longest_ms: Arc<AtomicU64>,
+    writes: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn new(path: PathBuf) -> Self {
+        let (stop, longest_ms, writes) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let (stopped, longest, count) = (Arc::clone(&stop), Arc::clone(&longest_ms), Arc::clone(&writes));
+        let thread = std::thread::spawn(move || {
+            let mut file = File::create(path).unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                let before = Instant::now();
+                file.write_all(b"x").unwrap();
+                file.sync_data().unwrap();
+                let took = u64::try_from(before.elapsed().as_millis()).unwrap();
+                longest.fetch_max(took, Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { stop, longest_ms, writes, thread: Some(thread) }
+    }
+
+    fn stop(mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+        self.longest_ms.load(Ordering::Relaxed)
+    }
+}
+
+fn frozen_site(hooks: &str) -> (Site, Option<Mounted>) {
+    let operation = format!("{DOCUMENTS}quiesce: {{ mode: freeze, window: 3s }}\n{hooks}");
+    let site = Site::new(TWO_PAIRS, &[("documents", &operation)]);
+    let mounted = Mounted::new(&site, "documents");
+    (site, mounted)
+}
+
+#[test]
+fn a_frozen_backup_under_a_writer_stays_within_its_budget() {
+    let (site, Some(mounted)) = frozen_site("") else { return };
+    let writer = Writer::new(mounted.0.join("written"));
+    for _ in 0..5 {
+        let before = writer.writes.load(Ordering::Relaxed);
+        site.succeed(&["run", "documents"]);
+        assert!(writer.writes.load(Ordering::Relaxed) > before);
+    }
+    let longest = writer.stop();
+    assert!(longest < 3_000, "a write took {longest} ms, the budget is 3000 ms");
+    let runs = site.json(&["runs"]);
+    assert!(runs.as_array().unwrap().iter().all(|run| run["status"] == "done"), "{runs}");
+    // Held still, nothing changed while it was copied.
+    let records = site.catalog("fileserver");
+    assert!(records.iter().all(|r| r["images"][0]["report"]["fuzzy_count"] == 0 && r["mode"] == "freeze"));
+}
+
+#[test]
+fn an_engine_killed_inside_the_window_leaves_nothing_frozen() {
+    let site_hook = "hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n";
+    let (site, Some(mounted)) = frozen_site(site_hook) else { return };
+    let writer = Writer::new(mounted.0.join("written"));
+    let run = site.spawn(&["run", "documents"]);
+    // Wait until writes stand still: the window is open.
+    let mut last = (writer.writes.load(Ordering::Relaxed), Instant::now());
+    let began = Instant::now();
+    while last.1.elapsed() < Duration::from_millis(300) {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing was ever frozen");
+        let now = writer.writes.load(Ordering::Relaxed);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        std::thread::yield_now();
+    }
+    site.kill_engines();
+    let killed = Instant::now();
+    while writer.writes.load(Ordering::Relaxed) == last.0 {
+        assert!(
+            killed.elapsed() < Duration::from_secs(1),
+            "still frozen a second after the engine was killed"
+        );
+        std::thread::yield_now();
+    }
+    let _ = run.wait_with_output().unwrap();
+    // Started again, everything from the resync on runs again, and ends well.
+    site.settle();
+    assert_eq!(site.json(&["runs"])[0]["status"], "done");
+    let said = site.succeed(&["show", "latest"]);
+    assert!(said.contains("done"), "{said}");
+    drop(writer.stop());
+    site.assert_clean();
+}
+
+#[test]
+fn a_window_over_its_budget_is_thawed_and_fails() {
+    let (site, Some(mounted)) = frozen_site("hooks: { in_window: [ { argv: [sleep, '6'] } ] }\n") else {
+        return;
+    };
+    let writer = Writer::new(mounted.0.join("written"));
+    let said = site.fail(&["run", "documents"], 1);
+    let longest = writer.stop();
+    assert!(longest < 4_000, "a write took {longest} ms, the budget is 3000 ms");
+    assert!(said.contains("budget") || said.contains("window"), "{said}");
+    assert!(site.catalog("fileserver").is_empty(), "an image that is no point in time has no record");
+}
+
+#[test]
+fn what_is_no_mount_point_is_not_frozen() {
+    let operation = format!("{DOCUMENTS}quiesce: {{ mode: freeze, window: 3s }}\n");
+    let site = Site::new(TWO_PAIRS, &[("documents", &operation)]);
+    crate::site::small_tree(&site.path("documents"));
+    let said = site.fail(&["run", "documents"], 1);
+    assert!(said.contains("mount point") || said.contains("root"), "{said}");
+    assert!(site.catalog("fileserver").is_empty());
+}

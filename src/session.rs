@@ -80,10 +80,13 @@ impl Session {
     }
 
     fn checked(&self, directory: PathBuf, definitions: Partial) -> Result<Place, Stop> {
-        match definitions.site.clone() {
-            Some(site) => Ok(Place { directory, site, definitions }),
-            None => Err(self.problems(&definitions.report)),
+        let Some(site) = definitions.site.clone() else {
+            return Err(self.problems(&definitions.report));
+        };
+        if let Some(host) = self.said_host() {
+            let _ = hosts::named(&site, &host)?;
         }
+        Ok(Place { directory, site, definitions })
     }
 
     /// An operation. What is wrong with others is told in a word, and hinders nothing.
@@ -113,11 +116,15 @@ impl Session {
         View { colour: self.view.error_colour, ..self.view.clone() }
     }
 
+    /// The host that `--host` or `RESPLIT_HOST` names.
+    fn said_host(&self) -> Option<String> {
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+        self.global.host.clone().or_else(environment)
+    }
+
     /// The engines that a listing asks, each started if it does not run.
     pub(crate) async fn listed(&self, place: &Place) -> Result<Engines, Stop> {
-        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
-        let said = self.global.host.clone().or_else(environment);
-        place.engines(hosts::listed(&place.site, said.as_deref())?).await
+        place.engines(hosts::listed(&place.site, self.said_host().as_deref())?).await
     }
 }
 

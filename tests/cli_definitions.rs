@@ -74,6 +74,8 @@ fn an_operation_that_does_not_exist_is_wrong_usage() {
         let ended = run(&directory, &[verb, "exmaple"]).with(2);
         assert!(ended.err.contains("did you mean 'example'?"), "{ended:#?}");
     }
+    let ended = run(&directory, &["run", "example", "--host", "hree"]).with(2);
+    assert!(ended.err.contains("did you mean 'here'?"), "{ended:#?}");
     assert!(!directory.join("state").exists(), "no engine is started for it");
 }
 

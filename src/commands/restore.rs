@@ -100,6 +100,8 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     if in_place && !agreed(&client, &submit, arguments.yes, session).await? {
         return Err(Stop::new(Exit::Operator, "nothing was restored"));
     }
+    // Whoever was asked may have taken longer than idle engines wait.
+    let client = place.coordinator(&submit.plan).await?;
     start(&client, &submit, arguments.how, session).await
 }
 

@@ -8,6 +8,7 @@ use resplit_engine::protocol::{RunStatus, RunSummary, RunsQuery};
 use resplit_operations::{
     ids::{BackupId, HostId, OperationId},
     operation::Schedule,
+    plan::Purpose,
     record::{Medium, Record, TapeState},
 };
 use serde::Serialize;
@@ -18,6 +19,9 @@ use crate::{
     output, render,
     session::{self, Engines, Session},
 };
+
+/// How many of the newest runs are looked at for the last one of each operation.
+const NEWEST_RUNS: usize = 1_000;
 
 /// Show each operation's last good backup, and what it is doing
 ///
@@ -40,6 +44,8 @@ pub(crate) struct Status {
     pub(crate) declared: bool,
     /// Its newest backup whose data is still there.
     pub(crate) last_backup: Option<LastBackup>,
+    /// Its last backup run, if that made no backup: failed, refused or cancelled.
+    pub(crate) last_failure: Option<RunSummary>,
     /// Its runs that are not over, or parked.
     pub(crate) open_runs: Vec<RunSummary>,
     /// Its backups that are locked.
@@ -82,7 +88,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     }
     let engines = session.listed(&place).await?;
     let catalogs = catalogs(&engines).await?;
-    let runs = open_runs(&engines).await?;
+    let runs = runs(&engines).await?;
     let declared = place.definitions.operations.iter();
     let schedules: BTreeMap<&OperationId, Option<&Schedule>> =
         declared.map(|(id, operation)| (id, operation.schedule.as_ref())).collect();
@@ -107,16 +113,30 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     Ok(Exit::Done)
 }
 
-async fn open_runs(engines: &Engines) -> Result<Vec<RunSummary>, Stop> {
-    let mut runs = Vec::new();
+/// The newest runs, and all that are open, each once.
+async fn runs(engines: &Engines) -> Result<Vec<RunSummary>, Stop> {
+    let mut runs = BTreeMap::new();
     for (_, client) in engines {
-        // A parked run is over for itself, and open for an operator.
-        let query = RunsQuery { limit: Some(1_000), ..RunsQuery::default() };
-        let all = client.runs(&query).await.map_err(session::stop)?;
-        let open = |run: &RunSummary| !run.status.is_over() || matches!(run.status, RunStatus::Parked { .. });
-        runs.extend(all.into_iter().filter(open));
+        for open in [false, true] {
+            let query = RunsQuery { limit: Some(NEWEST_RUNS), open, ..RunsQuery::default() };
+            let found = client.runs(&query).await.map_err(session::stop)?;
+            runs.extend(found.into_iter().map(|run| (run.run.clone(), run)));
+        }
     }
-    Ok(runs)
+    Ok(runs.into_values().collect())
+}
+
+/// Whether a run is not over, or waits for an operator.
+const fn is_open(run: &RunSummary) -> bool {
+    !run.status.is_over() || matches!(run.status, RunStatus::Parked { .. })
+}
+
+/// The last backup run of an operation, if it is over and made no backup.
+fn last_failure(runs: &[RunSummary], operation: &OperationId) -> Option<RunSummary> {
+    let backups = runs.iter().filter(|run| run.operation == *operation && run.purpose == Purpose::Backup);
+    let last = backups.max_by_key(|run| run.accepted)?;
+    let (failed, open) = (!matches!(last.status, RunStatus::Done), is_open(last));
+    (failed && !open).then(|| last.clone())
 }
 
 /// How every operation stands that is declared or has backups.
@@ -129,13 +149,9 @@ fn statuses(
     let records =
         || catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| (host, record)));
     let in_catalogs = records().map(|(_, record)| &record.origin.operation);
-    let all: BTreeSet<&OperationId> = schedules
-        .keys()
-        .chain(broken)
-        .copied()
-        .chain(in_catalogs)
-        .chain(runs.iter().map(|r| &r.operation))
-        .collect();
+    let at_work = runs.iter().filter(|run| is_open(run)).map(|run| &run.operation);
+    let all: BTreeSet<&OperationId> =
+        schedules.keys().chain(broken).copied().chain(in_catalogs).chain(at_work).collect();
     let named = |wanted: &OperationId, which: &dyn Fn(&Record) -> bool| -> Vec<RecordName> {
         let mine = records().filter(|(_, record)| record.origin.operation == *wanted && which(record));
         mine.map(|(host, record)| RecordName { host: host.clone(), id: record.id }).collect()
@@ -146,7 +162,8 @@ fn statuses(
         last_backup: last_backup(
             records().map(|(_, record)| record).filter(|r| r.origin.operation == *operation),
         ),
-        open_runs: runs.iter().filter(|run| run.operation == *operation).cloned().collect(),
+        last_failure: last_failure(runs, operation),
+        open_runs: runs.iter().filter(|run| run.operation == *operation && is_open(run)).cloned().collect(),
         locked: named(operation, &|record| record.lock.is_some()),
         wanted_on_tape: named(operation, &|record| record.is_current() && record.tape == TapeState::Wanted),
         schedule: schedules.get(operation).copied().flatten().cloned(),

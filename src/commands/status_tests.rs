@@ -71,6 +71,13 @@ fn operations_are_shown_that_are_declared_or_have_backups() {
         plan: String::new(),
         result: Vec::new(),
     };
+    let failure = resplit_steps::failure::Failure::permanent("the disk is full");
+    let failed = RunSummary {
+        run: "mail-1".into(),
+        operation: "mail".into(),
+        status: RunStatus::Failed { failure },
+        ..parked.clone()
+    };
     let mail = OperationId::from("mail");
     let schedule = Schedule {
         cron: "0 2 * * *".into(),
@@ -79,7 +86,7 @@ fn operations_are_shown_that_are_declared_or_have_backups() {
         overlap: Overlap::default(),
     };
     let schedules = BTreeMap::from([(&mail, Some(&schedule))]);
-    let rows = statuses(&schedules, &BTreeSet::new(), &catalogs, &[parked]);
+    let rows = statuses(&schedules, &BTreeSet::new(), &catalogs, &[parked, failed]);
     let now = at("2026-11-20T12:00:00Z");
     let view = View { colour: false, error_colour: false, width: 80, zone: TimeZone::UTC, now };
     assert_eq!(
@@ -87,11 +94,13 @@ fn operations_are_shown_that_are_declared_or_have_backups() {
         "\
 OPERATION  LAST BACKUP        AGE  ON    NOW                             NEXT RUN
 documents  2026-11-20 02:00  10 h  disk  parked, locked, wanted on tape  not declared
-mail       never                -  -     -                               0 2 * * * Europe/Berlin (does not fire)
+mail       never                -  -     last run failed                 0 2 * * * Europe/Berlin (does not fire)
 
 documents-2 is parked, with 1 question:
   tape-backup: Was it written?
   next: resplit answer documents-2 tape-backup done|redo|abort
+mail-1 failed: the disk is full
+  next: resplit resume mail-1
 "
     );
 }

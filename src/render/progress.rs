@@ -16,12 +16,12 @@ use crate::output::{Tone, View};
 /// How far a step has come, its rate in bytes a second, and the time left, as far as they are known.
 pub(crate) fn working(progress: &Progress, rate: u64, left: Option<Duration>) -> String {
     let mut parts = Vec::new();
-    match progress.of_bytes {
+    match progress.of_bytes.filter(|of| *of > 0) {
         Some(of) => parts.push(format!("{} of {}", size(progress.bytes), size(of))),
         None if progress.bytes > 0 => parts.push(size(progress.bytes)),
         None => {}
     }
-    match progress.of_entries {
+    match progress.of_entries.filter(|of| *of > 0) {
         Some(of) => parts.push(format!("{} of {}", progress.entries, entries(of))),
         None if progress.entries > 0 => parts.push(entries(progress.entries)),
         None => {}
@@ -174,6 +174,8 @@ mod tests {
         progress.of_bytes = None;
         assert_eq!(working(&progress, 12 * MIB, left), "300 MiB, 12 files, 12 MiB/s");
         assert_eq!(working(&Progress::default(), 0, None), "");
+        let nothing = Progress { of_entries: Some(0), of_bytes: Some(0), ..Progress::default() };
+        assert_eq!(working(&nothing, 0, None), "");
         progress = Progress { bytes: 5, of_bytes: Some(5), entries: 1, of_entries: Some(1) };
         assert_eq!(working(&progress, MIB, left), "5 B of 5 B, 1 of 1 file, 1 MiB/s");
     }

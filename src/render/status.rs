@@ -26,6 +26,9 @@ pub(crate) fn listing(rows: &[Status], view: &View) -> String {
             now(row),
             next_run(row),
         ]);
+        if let Some(run) = &row.last_failure {
+            notes.push_str(&failure(run));
+        }
         for run in &row.open_runs {
             notes.push_str(&question(run));
         }
@@ -51,6 +54,9 @@ fn now(row: &Status) -> String {
             several => said.push(format!("{several} {word}")),
         }
     }
+    if let Some(run) = &row.last_failure {
+        said.push(format!("last run {}", run.status.word()));
+    }
     if !row.locked.is_empty() {
         said.push("locked".to_owned());
     }
@@ -69,6 +75,20 @@ fn next_run(row: &Status) -> String {
             format!("{}{zone} (does not fire)", schedule.cron)
         }
     }
+}
+
+/// Why the last run made no backup, and the command that helps.
+fn failure(run: &RunSummary) -> String {
+    let why = match &run.status {
+        RunStatus::Failed { failure } | RunStatus::Refused { failure } => {
+            format!(": {}", plain(&failure.message))
+        }
+        _ => String::new(),
+    };
+    let next = if matches!(run.status, RunStatus::Refused { .. }) { "plan" } else { "resume" };
+    let what = if next == "plan" { run.operation.as_str() } else { run.run.as_str() };
+    let was = if matches!(run.status, RunStatus::Failed { .. }) { "" } else { "was " };
+    format!("{} {was}{}{why}\n  next: resplit {next} {what}\n", run.run, run.status.word())
 }
 
 /// What a run waits for, and the command that helps.

@@ -12,6 +12,8 @@ pub(crate) fn resplit(directory: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(directory)
         .env("COLUMNS", "80")
+        // Engines that a test starts do not outlive it for long.
+        .env("RESPLIT_ENGINE_IDLE", "2s")
         .env_remove("RESPLIT_SITE")
         .env_remove("RESPLIT_HOST")
         .env_remove("NO_COLOR")

@@ -21,7 +21,8 @@ fn tar_and_zstd_alone_get_the_files_back() {
     assert_same_tree(&site.path("documents"), &site.path("out/documents"));
     // The table beside the cartridge gives the command for each dataset.
     let table = fs::read_to_string(site.path("vault/VT0001.txt")).unwrap();
-    let command = table.lines().find(|line| line.trim_start().starts_with("dd ")).unwrap_or_else(|| panic!("{table}"));
+    let command =
+        table.lines().find(|line| line.trim_start().starts_with("dd ")).unwrap_or_else(|| panic!("{table}"));
     fs::create_dir(site.path("first")).unwrap();
     shell(&site, &format!("VAULT=$PWD/vault; cd first && {}", command.trim()));
     assert_eq!(fs::read_to_string(site.path("first/documents/a.txt")).unwrap(), "one");

@@ -56,7 +56,8 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
         state.row.unreleased = others(&state, &engine.host);
         release_at(engine, &mut state.row, &state.plan.site).await;
     }
-    state.row.result = result(&state, &status);
+    let records = crate::catalog::all(&engine.store).unwrap_or_default();
+    state.row.result = result(&state, &status, &records);
     state.row.status = status;
     state.row.ended = Some(engine.clock.now());
     let mut batch = Batch::default();
@@ -168,14 +169,14 @@ pub(crate) fn on_tape(catalog: &[Record], tape: &Record) -> Vec<CatalogChange> {
         .collect()
 }
 
-/// What came of a run, in plain words, a line each.
-fn result(state: &RunState, status: &RunStatus) -> Vec<String> {
+/// What came of a run, in plain words, a line each, given the coordinator's records.
+fn result(state: &RunState, status: &RunStatus, records: &[Record]) -> Vec<String> {
     if !matches!(status, RunStatus::Done) {
         return Vec::new();
     }
     let (facts, operation) = (&state.facts, &state.plan.operation);
     match state.plan.purpose {
-        Purpose::Backup => backup(state),
+        Purpose::Backup => backup(state, records),
         Purpose::RestoreFromDisk | Purpose::RestoreFromTape => facts
             .restored
             .iter()
@@ -199,7 +200,7 @@ fn result(state: &RunState, status: &RunStatus) -> Vec<String> {
     }
 }
 
-fn backup(state: &RunState) -> Vec<String> {
+fn backup(state: &RunState, records: &[Record]) -> Vec<String> {
     let facts = &state.facts;
     let Some(record) = &facts.record else { return vec![format!("{}: done", state.plan.operation)] };
     let origin = &record.origin;
@@ -212,6 +213,9 @@ fn backup(state: &RunState) -> Vec<String> {
         size(bytes),
         origin.started.strftime("%F %H:%M:%S UTC")
     )];
+    let kept = records
+        .iter()
+        .any(|r| matches!(r.medium, Medium::Disk) && r.is_current() && r.origin.digest() == origin.digest());
     for image in &origin.images {
         let host = state.plan.site.volumes.get(&image.volume).and_then(|volume| {
             volume
@@ -221,7 +225,10 @@ fn backup(state: &RunState) -> Vec<String> {
                 .map(|pair| &pair.secondary.host)
         });
         let at = host.map(|host| format!(" at {host}")).unwrap_or_default();
-        lines.push(format!("  on disk: {}{at}, generation {}", image.copy_group, image.generation));
+        // Where pairs rest paired, the image is gone again once it is on tape.
+        if kept {
+            lines.push(format!("  on disk: {}{at}, generation {}", image.copy_group, image.generation));
+        }
         if image.report.fuzzy_count > 0 {
             let names = image.report.fuzzy.join(", ");
             lines.push(format!("  changed while it was copied: {} files: {names}", image.report.fuzzy_count));

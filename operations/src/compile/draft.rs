@@ -91,7 +91,7 @@ impl Draft {
 }
 
 /// How often a step is tried, and how long one try may take. What can be repeated without harm, and fails because
-/// another host is away for a moment, is tried three times; what moves data takes the time that the data takes. What
+/// another host is away for a moment, is tried again; what moves data takes the time that the data takes. What
 /// holds, splits or overwrites is tried once: what follows from a second try is an operator's to judge.
 fn patience(action: &Action) -> (Retry, Option<Period>) {
     let thrice = Retry { attempts: 3, pause: Period::seconds(2) };
@@ -100,6 +100,10 @@ fn patience(action: &Action) -> (Retry, Option<Period>) {
         Action::Export(_) | Action::Transfer(_) | Action::Import(_) => (thrice, ten_minutes),
         // A backup that stays locked keeps its pair from the next run.
         Action::Unmount(_) => (thrice, None),
+        // A cartridge or drive that another program has is free again some time; nothing was written meanwhile.
+        Action::TapeBackup(_) | Action::TapeRestore(_) => {
+            (Retry { attempts: 8, pause: Period::seconds(1) }, None)
+        }
         Action::PurgeCache(_) | Action::Confirm(_) => (Retry::default(), ten_minutes),
         _ => (Retry::default(), None),
     }

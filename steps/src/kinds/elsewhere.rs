@@ -71,13 +71,23 @@ impl<'a> Elsewhere<'a> {
                 fs::remove_dir_all(&self.staging)
                     .map_err(|error| Failure::io("remove", &self.staging, &error))?;
             }
+            let was_there = self.to.exists();
             fs::create_dir_all(&content).map_err(|error| Failure::io("create", &content, &error))?;
-            let report = collect(&content)?;
+            let report = collect(&content).inspect_err(|_| self.take_back(was_there))?;
             self.keep(&whole, &report).map_err(|error| Failure::io("write", &whole, &error))?;
             report
         };
         self.publish(&content)?;
         Ok(report)
+    }
+
+    /// What could not be collected leaves nothing behind; what cannot be removed is an obligation of the run anyway.
+    fn take_back(&self, was_there: bool) {
+        let _ = fs::remove_dir_all(&self.staging);
+        if !was_there {
+            // Only if it is empty.
+            let _ = fs::remove_dir(self.to);
+        }
     }
 
     fn keep(&self, whole: &Path, report: &CopyReport) -> std::io::Result<()> {

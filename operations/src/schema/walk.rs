@@ -1,5 +1,7 @@
 //! The walk: a tree of values against the rules of the schema, one clear message for each thing that is wrong.
 
+use std::cell::LazyCell;
+
 use super::{
     patterns::Pattern,
     rules::{Rule, RuleId, Rules, Type},
@@ -174,8 +176,10 @@ impl Walk {
         self.enough(rule, view, entries.len(), what);
         let mut resembled = Vec::new();
         let mut split_at_comma = None;
-        let absent: Vec<&str> =
-            rule.properties.keys().map(String::as_str).filter(|key| view.entry(key).is_none()).collect();
+        // Looked for once, and only if there is an unknown key.
+        let absent = LazyCell::new(|| -> Vec<&str> {
+            rule.properties.keys().map(String::as_str).filter(|key| view.entry(key).is_none()).collect()
+        });
         for entry in entries {
             let value = view.at(entry.value);
             if let Some(id) = rule.properties.get(&entry.key) {

@@ -98,7 +98,7 @@ impl Engine {
         }
         let now = self.clock.now();
         for mut rows in by_operation.into_values() {
-            rows.sort_by(|a, b| b.accepted.cmp(&a.accepted));
+            rows.sort_by_key(|row| std::cmp::Reverse(row.accepted));
             for (age, row) in rows.into_iter().enumerate() {
                 let old = row.ended.is_some_and(|ended| now.duration_since(ended) > LONGEST);
                 let open = !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });

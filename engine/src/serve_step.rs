@@ -52,7 +52,9 @@ impl Serving {
         let prefix = format!("{run}/");
         let map = self.map();
         let ours: Vec<_> = map.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
-        ours.iter().for_each(|(_, running)| running.work.cancel());
+        for (_, running) in &ours {
+            running.work.cancel();
+        }
         !ours.is_empty()
     }
 }
@@ -91,13 +93,13 @@ pub(crate) fn serve(
             let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
             let _ = map.insert(key.clone(), Arc::clone(&running));
             let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
-            let _ = tokio::spawn(async move {
+            drop(tokio::spawn(async move {
                 let end = execute(&engine, &key, request, row, work).await;
                 let end = end.unwrap_or_else(|failure| StepEnd::Failed { failure });
                 let _ = engine.serving.map().remove(&key);
                 served.state.send_modify(|(_, last)| *last = Some(end));
                 engine.note_quiet();
-            });
+            }));
             running
         }
     };
@@ -109,7 +111,7 @@ pub(crate) fn serve(
 fn follow(running: &Running) -> mpsc::Receiver<StepMessage> {
     let (sender, receiver) = mpsc::channel(16);
     let mut state = running.state.subscribe();
-    let _ = tokio::spawn(async move {
+    drop(tokio::spawn(async move {
         loop {
             let (progress, end) = state.borrow_and_update().clone();
             let message = match (progress, end) {
@@ -130,7 +132,7 @@ fn follow(running: &Running) -> mpsc::Receiver<StepMessage> {
                 () = sender.closed() => return,
             }
         }
-    });
+    }));
     receiver
 }
 

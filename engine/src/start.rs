@@ -20,7 +20,7 @@ impl Engine {
             let Obligation::Thaw { filesystem } = &duty.obligation else { continue };
             match self.windows.thaw(filesystem) {
                 Ok(true) => {
-                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display())
+                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display());
                 }
                 Ok(false) => {}
                 Err(failure) => tracing::error!(run = %duty.run, "cannot thaw: {failure}"),

@@ -1,5 +1,7 @@
 //! The program from outside: real engines, real files, real file systems; what an operator types and sees.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
+
 mod concurrent;
 mod freeze;
 mod kills;

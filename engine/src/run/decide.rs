@@ -25,15 +25,13 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
     }
     let bad = state.needs(node).find(|need| is_bad(state, *need));
     match (step.on, bad) {
-        (On::Always, _) => Decision::Run,
-        (On::Failure, Some(_)) => Decision::Run,
         (On::Failure, None) => Decision::Skip("nothing failed".to_owned()),
         (On::Success, Some(bad)) => {
             let word = state.row_of(bad).status.word();
             Decision::Skip(format!("'{}' was {word}", state.step(bad).id).replace("was failed", "failed"))
         }
         (On::Success, None) if cancelled => Decision::Skip("the run was cancelled".to_owned()),
-        (On::Success, None) => Decision::Run,
+        (On::Always, _) | (On::Failure, Some(_)) | (On::Success, None) => Decision::Run,
     }
 }
 

@@ -31,13 +31,13 @@ pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> watch::Receiver<bo
     engine.logs.begin(&run);
     let _ = engine.active().insert(run.clone(), Arc::clone(&control));
     let engine = Arc::clone(engine);
-    let _ = tokio::spawn(async move {
+    drop(tokio::spawn(async move {
         perform(&engine, state, control).await;
         let _ = engine.active().remove(&run);
         engine.note_quiet();
         // Nobody may be waiting.
         let _ = sender.send(true);
-    });
+    }));
     receiver
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -65,6 +65,8 @@ pub struct Engine {
     pub(crate) logs: Logs,
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
+    /// Whether a host may have to be told that a run of this one is over.
+    pub(crate) unreleased: AtomicBool,
     next_backup: AtomicU64,
     reserving: Mutex<()>,
     active: Mutex<HashMap<RunId, Arc<Control>>>,
@@ -88,6 +90,8 @@ impl Engine {
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
+            // Until it was looked.
+            unreleased: AtomicBool::new(true),
             next_backup,
             reserving: Mutex::default(),
             active: Mutex::default(),

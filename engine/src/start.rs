@@ -1,7 +1,8 @@
 //! What an engine does before anything else: it discharges obligations, then recovers every interrupted run.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use resplit_operations::ids::RunId;
 use resplit_steps::{contract::Obligation, failure::Failure};
 
 use crate::{
@@ -32,9 +33,10 @@ impl Engine {
     /// Takes up every run that was interrupted, and undoes what runs that are over have left.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        for row in &rows {
-            let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) && !duties.is_empty() {
+        let duties = obligations::standing(&self.store, None)?;
+        let owing: BTreeSet<RunId> = duties.into_iter().map(|duty| duty.run).collect();
+        for row in rows.iter().filter(|row| owing.contains(&row.run)) {
+            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
                 let undone = tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await;
                 undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;

@@ -86,7 +86,11 @@ impl Task {
     }
 
     /// What must be durable before its first effect, given the catalog as it will be.
-    pub(crate) async fn prepare(self, engine: &Arc<Engine>, records: Arc<Vec<Record>>) -> Result<Intent, Failure> {
+    pub(crate) async fn prepare(
+        self,
+        engine: &Arc<Engine>,
+        records: Arc<Vec<Record>>,
+    ) -> Result<Intent, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
             let action = &self.step.action;

@@ -79,7 +79,8 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
         let began = Instant::now();
         offer.0.recover().await?;
         let took = wait_for_step(&offer, run, began).await?;
-        let detail = site::until_done(&offer, run).await?;
+        let _ = site::until_done(&offer, run).await?;
+        let detail = offer.run(run.clone()).await.map_err(|refusal| refusal.failure)?;
         let done = detail.step_list.iter().filter(|step| matches!(step.status, StepStatus::Done { .. }));
         if done.count() == steps { Ok(took) } else { Err("steps are missing".into()) }
     });

@@ -23,8 +23,7 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
             _ => Decision::Run,
         };
     }
-    let bad = state.needs(node).find(|need| is_bad(state, *need));
-    match (step.on, bad) {
+    match (step.on, state.bad_need(node)) {
         (On::Failure, None) => Decision::Skip("nothing failed".to_owned()),
         (On::Success, Some(bad)) => {
             let word = state.row_of(bad).status.word();
@@ -32,22 +31,5 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
         }
         (On::Success, None) if cancelled => Decision::Skip("the run was cancelled".to_owned()),
         (On::Always, _) | (On::Failure, Some(_)) | (On::Success, None) => Decision::Run,
-    }
-}
-
-/// Whether what needs a step must not run: it failed, or was itself skipped for that. A step that waits for a failure
-/// and saw none is no failure.
-pub(crate) fn is_bad(state: &RunState, node: NodeIndex) -> bool {
-    match state.row_of(node).status {
-        StepStatus::Failed { .. } => true,
-        StepStatus::Skipped { .. } => {
-            let step = state.step(node);
-            let idle = step.on == On::Failure || state.owner(node).is_some();
-            !idle
-                || state
-                    .needs(node)
-                    .any(|need| matches!(state.row_of(need).status, StepStatus::Failed { .. }))
-        }
-        _ => false,
     }
 }

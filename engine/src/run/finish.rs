@@ -1,6 +1,6 @@
 //! The end of a run: what came of it, in words; what it left is undone; what it held is released.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
     ids::HostId,
@@ -135,12 +135,20 @@ async fn release_at(
             left.push(host);
         }
     }
+    if !left.is_empty() {
+        engine.unreleased.store(true, Ordering::SeqCst);
+    }
     row.unreleased = left;
 }
 
 /// Tells hosts of runs that ended while they could not be reached.
 pub(crate) async fn release_late(engine: &Arc<Engine>) {
-    let rows = load::rows(&engine.store).unwrap_or_default();
+    if !engine.unreleased.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let Ok(rows) = load::rows(&engine.store) else {
+        return engine.unreleased.store(true, Ordering::SeqCst);
+    };
     for mut row in rows.into_iter().filter(|row| row.status.is_over() && !row.unreleased.is_empty()) {
         let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
         release_at(engine, &mut row, &state.plan.site).await;

@@ -220,3 +220,6 @@ impl RunState {
 pub(crate) const fn is_over(row: &StepRow) -> bool {
     matches!(row.status, StepStatus::Done { .. } | StepStatus::Failed { .. } | StepStatus::Skipped { .. })
 }
+
+#[cfg(test)]
+mod tests;

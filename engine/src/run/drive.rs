@@ -202,11 +202,10 @@ impl Driver {
             }
         }
         transaction.commit(&engine).await?;
-        for (node, what) in events {
-            self.tell(Some(node), what);
-        }
+        let started = |(node, attempt, _): &(_, u32, _)| (*node, What::Started { attempt: *attempt });
+        events.extend(begin.iter().map(started));
+        self.tell(events);
         for (node, attempt, intent) in begin {
-            self.tell(Some(node), What::Started { attempt });
             self.launch(node, attempt, intent, false);
         }
         for (node, pause) in again {
@@ -385,15 +384,15 @@ impl Driver {
         }));
     }
 
-    pub(crate) fn tell(&self, node: Option<NodeIndex>, what: What) {
-        let step = node.map(|node| self.state.step(node));
-        self.engine.logs.tell(Event {
-            time: self.engine.clock.now(),
-            run: self.state.run().clone(),
-            step: step.map(|step| step.id.clone()),
-            host: step.map(|step| step.host.clone()),
-            what,
-        });
+    /// Tells what one turn came to.
+    fn tell(&self, events: Vec<(NodeIndex, What)>) {
+        let (time, run) = (self.engine.clock.now(), self.state.run());
+        let event = |(node, what)| {
+            let step = self.state.step(node);
+            let (step, host) = (Some(step.id.clone()), Some(step.host.clone()));
+            Event { time, run: run.clone(), step, host, what }
+        };
+        self.engine.logs.tell_all(run, &events.into_iter().map(event).collect::<Vec<_>>());
     }
 }
 

@@ -16,15 +16,15 @@ use crate::{
 pub(crate) fn put_new(batch: &mut Batch, state: &RunState) -> Result<(), StoreError> {
     let run = state.run();
     put_row(batch, &state.row)?;
-    let data = state.plan.data();
+    let plan = &state.plan;
     let head = PlanRow {
-        operation: data.operation,
-        purpose: data.purpose,
-        coordinator: data.coordinator,
-        site: data.site,
+        operation: plan.operation.clone(),
+        purpose: plan.purpose,
+        coordinator: plan.coordinator.clone(),
+        site: plan.site.clone(),
     };
     batch.put(Table::Plans, run.as_str(), &head)?;
-    for (index, step) in data.steps.iter().enumerate() {
+    for (index, step) in plan.graph().node_weights().enumerate() {
         batch.put(Table::Plans, &step_key(run, index), step)?;
     }
     for (index, row) in state.steps.iter().enumerate() {

@@ -7,6 +7,7 @@ mod freeze;
 mod kills;
 mod ledgers;
 mod quickstart;
+mod real_tree;
 mod restore;
 mod site;
 mod tape;

@@ -89,9 +89,11 @@ fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, 
     if repair
         && located.outdated
         && located.damage.is_empty()
-        && locks::try_lock(&opened.file).unwrap_or(false)
+        && let Ok(_cartridge) = locks::take_cartridge(&opened)
+        && let Err(failure) = contents::save(library, &opened.label, &located.datasets)
     {
-        contents::save(library, &opened.label, &located.datasets)?;
+        // What is known is known all the same.
+        tracing::warn!("{failure}");
     }
     cartridge.pool = located.pool().cloned();
     cartridge.capacity = opened.label.capacity;

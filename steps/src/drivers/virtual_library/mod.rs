@@ -14,6 +14,8 @@ mod compress;
 mod contents;
 mod extract;
 mod frame;
+#[cfg(test)]
+mod hostile;
 mod index;
 mod inventory;
 mod label;

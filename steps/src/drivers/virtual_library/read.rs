@@ -37,7 +37,7 @@ pub(super) fn read(
     let filter = Filter::new(wanted)?;
     let opened = label::open_existing(library, barcode)?;
     let _drive = locks::take_drive(library)?;
-    locks::take_cartridge(&opened)?;
+    let _cartridge = locks::take_cartridge(&opened)?;
     let known = find(library, &opened, number)?;
     let name = format!("dataset {number} on cartridge {barcode}");
     let damaged = |Damage(why)| {

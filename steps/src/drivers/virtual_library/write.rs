@@ -39,7 +39,7 @@ pub(super) fn write(
         inventory::make_blank(library, dataset.barcode)?;
     }
     let opened = label::open_existing(library, dataset.barcode)?;
-    locks::take_cartridge(&opened)?;
+    let _cartridge = locks::take_cartridge(&opened)?;
     let mut located = locate(library, &opened)?;
     check_cartridge(library, dataset, &located)?;
 

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
 };
@@ -22,6 +22,8 @@ use crate::{context::Work, failure::Failure};
 
 /// Threads that decompress.
 const WORKERS: usize = 2;
+/// Chunks that each of them may be ahead.
+const AHEAD: usize = 2;
 
 /// The archive of a dataset on a cartridge.
 pub(super) struct Source<'a> {
@@ -58,13 +60,13 @@ impl<'a> Source<'a> {
         Ok(Self { file, name, rows, chunk_bytes, archive_bytes })
     }
 
-    /// The compressed frame of a chunk, if it is whole.
-    fn frame(&self, chunk: usize) -> io::Result<Vec<u8>> {
+    /// Reads the compressed frame of a chunk, if it is whole.
+    fn frame(&self, chunk: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         let (position, row) = self.rows.get(chunk).ok_or(io::ErrorKind::InvalidInput)?;
-        let mut bytes = vec![0; row.length as usize];
-        self.file.read_exact_at(&mut bytes, *position)?;
-        if *blake3::hash(&bytes).as_bytes() == row.digest {
-            Ok(bytes)
+        bytes.resize(row.length as usize, 0);
+        self.file.read_exact_at(bytes, *position)?;
+        if *blake3::hash(bytes).as_bytes() == row.digest {
+            Ok(())
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong"))
         }
@@ -74,15 +76,19 @@ impl<'a> Source<'a> {
         &self,
         chunk: usize,
         decompressor: &mut zstd::bulk::Decompressor<'_>,
+        frame: &mut Vec<u8>,
+        mut bytes: Vec<u8>,
     ) -> io::Result<Vec<u8>> {
         let start = chunk as u64 * self.chunk_bytes;
         let expected = self.chunk_bytes.min(self.archive_bytes.saturating_sub(start));
         let length = usize::try_from(expected).map_err(io::Error::other)?;
-        let bytes = decompressor.decompress(&self.frame(chunk)?, length)?;
-        if bytes.len() == length {
+        self.frame(chunk, frame)?;
+        bytes.clear();
+        bytes.reserve(length);
+        if decompressor.decompress_to_buffer(frame, &mut bytes)? == length {
             Ok(bytes)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "it is shorter than it should be"))
+            Err(io::Error::new(io::ErrorKind::InvalidData, "its length is not what it should be"))
         }
     }
 
@@ -93,11 +99,12 @@ impl<'a> Source<'a> {
         thread::scope(|scope| {
             for _ in 0..WORKERS {
                 let _ = scope.spawn(|| {
+                    let mut frame = Vec::new();
                     while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if work.is_cancelled() {
                             break;
                         }
-                        if self.frame(*chunk).is_err()
+                        if self.frame(*chunk, &mut frame).is_err()
                             && let Ok(mut damaged) = damaged.lock()
                         {
                             damaged.push(*chunk);
@@ -122,11 +129,12 @@ impl<'a> Source<'a> {
         thread::scope(|scope| {
             let mut results = Vec::new();
             for worker in 0..WORKERS {
-                let (sender, receiver) = sync_channel(1);
+                let (sender, receiver) = sync_channel(AHEAD);
+                let (give_back, used) = channel();
                 let _ = scope.spawn(move || {
-                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender);
+                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender, &used);
                 });
-                results.push(receiver);
+                results.push((receiver, give_back));
             }
             let mut stream = Stream {
                 name: &self.name,
@@ -145,11 +153,16 @@ impl<'a> Source<'a> {
         &self,
         chunks: impl Iterator<Item = &'c usize>,
         results: &SyncSender<Decompressed>,
+        used: &Receiver<Vec<u8>>,
     ) {
         let mut decompressor = zstd::bulk::Decompressor::new();
+        let mut frame = Vec::new();
         for chunk in chunks {
             let result = match &mut decompressor {
-                Ok(decompressor) => self.decompress(*chunk, decompressor),
+                Ok(decompressor) => {
+                    let buffer = used.try_recv().unwrap_or_default();
+                    self.decompress(*chunk, decompressor, &mut frame, buffer)
+                }
                 Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
             };
             let result = result.map(|bytes| (*chunk as u64 * self.chunk_bytes, bytes)).map_err(|error| {
@@ -173,7 +186,7 @@ type Decompressed = Result<(u64, Vec<u8>), Failure>;
 /// An archive being read.
 pub(super) struct Stream<'a> {
     name: &'a str,
-    results: Vec<Receiver<Decompressed>>,
+    results: Vec<(Receiver<Decompressed>, Sender<Vec<u8>>)>,
     received: usize,
     start: u64,
     chunk: Vec<u8>,
@@ -190,10 +203,13 @@ impl Stream<'_> {
     /// At least one and at most `most` bytes from where it stands, which it passes over.
     pub(super) fn next(&mut self, most: u64) -> Result<&[u8], Failure> {
         while self.position >= self.start + self.chunk.len() as u64 {
-            let result = self.results[self.received % self.results.len()].recv();
+            let (results, give_back) = &self.results[self.received % self.results.len()];
+            let result = results.recv().unwrap_or_else(|_| Err(self.wrong("it ends before its time")));
+            let (start, chunk) = result?;
+            // A worker that has ended needs no buffer.
+            let _ = give_back.send(std::mem::replace(&mut self.chunk, chunk));
+            self.start = start;
             self.received += 1;
-            (self.start, self.chunk) =
-                result.unwrap_or_else(|_| Err(self.wrong("it ends before its time")))?;
         }
         let inside = self.position.checked_sub(self.start).filter(|inside| *inside < self.chunk_bytes);
         let inside = inside.and_then(|inside| usize::try_from(inside).ok());

@@ -14,6 +14,8 @@ use crate::{context::Work, failure::Failure};
 
 /// Threads that compress.
 const WORKERS: usize = 2;
+/// Chunks that wait before and after each of them.
+const AHEAD: usize = 2;
 /// As the zstd program has it if not told otherwise.
 const LEVEL: i32 = 3;
 
@@ -172,8 +174,8 @@ pub(super) fn compress<T>(
         let mut workers = Vec::new();
         let mut results = Vec::new();
         for _ in 0..WORKERS {
-            let (chunk_sender, chunks) = sync_channel(1);
-            let (result_sender, result) = sync_channel(1);
+            let (chunk_sender, chunks) = sync_channel(AHEAD);
+            let (result_sender, result) = sync_channel(AHEAD);
             let give_back = give_back.clone();
             let _ = scope.spawn(move || compress_chunks(&chunks, &result_sender, &give_back));
             workers.push(chunk_sender);

@@ -15,8 +15,10 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Header and record, frames included, where the record is not known. It names few files.
-const REST: u64 = 64 << 10;
+/// A record that is not known yet. It names few files.
+pub(super) const RECORD: u64 = 48 << 10;
+/// Header and record, frames included.
+const REST: u64 = RECORD + (16 << 10);
 
 /// What trees hold.
 #[derive(Default)]

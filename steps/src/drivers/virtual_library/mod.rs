@@ -1,9 +1,9 @@
 //! Virtual libraries: cartridges are files in a directory.
 //!
 //! A cartridge can be read with GNU tar and zstd alone: everything that is not archive is in frames that zstd skips. The
-//! format is described in `docs/tape-format.md`. What a cartridge is: [`frame`], [`label`], [`closing`]; where its datasets
-//! are: [`locate`], [`contents`]; how one is written: [`write`] from [`archive`] through [`compress`]; how one is read:
-//! [`read`] through [`chunks`] to [`extract`].
+//! format is described in `docs/tape-format.md`. What a cartridge is: `frame`, `label`, `closing`; where its datasets
+//! are: `locate`, `contents`; how one is written: `write` from `archive` through `compress`; how one is read:
+//! `read` through `chunks` to `extract`.
 
 mod archive;
 mod attributes;

@@ -46,7 +46,7 @@ pub(super) fn write(
     let sources = dataset.sources.iter().map(|(volume, path)| (volume.as_str(), path));
     let totals = bound::totals(sources)?;
     let record_bytes = serde_json::to_vec(dataset.record).unwrap_or_default().len() as u64;
-    let bound = totals.bound() + record_bytes;
+    let bound = totals.bound() + record_bytes.saturating_sub(bound::RECORD);
     let room = opened.label.capacity.saturating_sub(located.end);
     if bound > room {
         return Err(Failure::refused(format!(

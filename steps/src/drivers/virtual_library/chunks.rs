@@ -2,13 +2,14 @@
 //! ahead of whoever consumes them. Memory is a few chunks.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::unix::fs::FileExt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
 };
@@ -22,8 +23,8 @@ use crate::{context::Work, failure::Failure};
 
 /// Threads that decompress.
 const WORKERS: usize = 2;
-/// Chunks that each of them may be ahead.
-const AHEAD: usize = 2;
+/// Chunks that are on their way at once.
+const BUFFERS: usize = 6;
 
 /// The archive of a dataset on a cartridge.
 pub(super) struct Source<'a> {
@@ -127,18 +128,22 @@ impl<'a> Source<'a> {
         consume: impl FnOnce(&mut Stream<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         thread::scope(|scope| {
-            let mut results = Vec::new();
-            for worker in 0..WORKERS {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let (give_back, used) = channel();
-                let _ = scope.spawn(move || {
-                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender, &used);
-                });
-                results.push((receiver, give_back));
+            let (give_back, used) = channel();
+            for _ in 0..BUFFERS {
+                let _ = give_back.send(Vec::new());
             }
+            let queue = Arc::new(Mutex::new((used, chunks.iter().copied().enumerate())));
+            let (sender, results) = channel();
+            for _ in 0..WORKERS {
+                let (queue, sender) = (queue.clone(), sender.clone());
+                let _ = scope.spawn(move || self.decompress_chunks(&queue, &sender));
+            }
+            drop(sender);
             let mut stream = Stream {
                 name: &self.name,
                 results,
+                give_back,
+                waiting: BTreeMap::new(),
                 received: 0,
                 start: 0,
                 chunk: Vec::new(),
@@ -149,44 +154,46 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn decompress_chunks<'c>(
-        &self,
-        chunks: impl Iterator<Item = &'c usize>,
-        results: &SyncSender<Decompressed>,
-        used: &Receiver<Vec<u8>>,
-    ) {
+    /// Takes a buffer and whichever chunk is next: a worker that has to wait for a processor holds up nobody.
+    fn decompress_chunks(&self, queue: &Mutex<Queue<'_>>, results: &Sender<(usize, Decompressed)>) {
         let mut decompressor = zstd::bulk::Decompressor::new();
         let mut frame = Vec::new();
-        for chunk in chunks {
+        loop {
+            let next = queue.lock().ok().and_then(|mut queue| {
+                let buffer = queue.0.recv().ok()?;
+                Some((queue.1.next()?, buffer))
+            });
+            let Some(((number, chunk), buffer)) = next else { break };
             let result = match &mut decompressor {
-                Ok(decompressor) => {
-                    let buffer = used.try_recv().unwrap_or_default();
-                    self.decompress(*chunk, decompressor, &mut frame, buffer)
-                }
+                Ok(decompressor) => self.decompress(chunk, decompressor, &mut frame, buffer),
                 Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
             };
-            let result = result.map(|bytes| (*chunk as u64 * self.chunk_bytes, bytes)).map_err(|error| {
-                let position = self.rows.get(*chunk).map_or(0, |(position, _)| *position);
+            let result = result.map(|bytes| (chunk as u64 * self.chunk_bytes, bytes)).map_err(|error| {
+                let position = self.rows.get(chunk).map_or(0, |(position, _)| *position);
                 Failure::permanent(format!(
                     "{} is damaged at byte {position} of the cartridge: {error}",
                     self.name
                 ))
             });
             // Whoever no longer listens has stopped, and said why.
-            if results.send(result).is_err() {
+            if results.send((number, result)).is_err() {
                 break;
             }
         }
     }
 }
 
+/// Buffers that are free, and the chunks that are still to be read with their place in the order.
+type Queue<'a> = (Receiver<Vec<u8>>, std::iter::Enumerate<std::iter::Copied<std::slice::Iter<'a, usize>>>);
 /// Where a chunk begins in the archive, and its bytes.
 type Decompressed = Result<(u64, Vec<u8>), Failure>;
 
 /// An archive being read.
 pub(super) struct Stream<'a> {
     name: &'a str,
-    results: Vec<(Receiver<Decompressed>, Sender<Vec<u8>>)>,
+    results: Receiver<(usize, Decompressed)>,
+    give_back: Sender<Vec<u8>>,
+    waiting: BTreeMap<usize, Decompressed>,
     received: usize,
     start: u64,
     chunk: Vec<u8>,
@@ -203,11 +210,18 @@ impl Stream<'_> {
     /// At least one and at most `most` bytes from where it stands, which it passes over.
     pub(super) fn next(&mut self, most: u64) -> Result<&[u8], Failure> {
         while self.position >= self.start + self.chunk.len() as u64 {
-            let (results, give_back) = &self.results[self.received % self.results.len()];
-            let result = results.recv().unwrap_or_else(|_| Err(self.wrong("it ends before its time")));
+            let result = loop {
+                if let Some(result) = self.waiting.remove(&self.received) {
+                    break result;
+                }
+                let Ok((number, result)) = self.results.recv() else {
+                    break Err(self.wrong("it ends before its time"));
+                };
+                let _ = self.waiting.insert(number, result);
+            };
             let (start, chunk) = result?;
             // A worker that has ended needs no buffer.
-            let _ = give_back.send(std::mem::replace(&mut self.chunk, chunk));
+            let _ = self.give_back.send(std::mem::replace(&mut self.chunk, chunk));
             self.start = start;
             self.received += 1;
         }

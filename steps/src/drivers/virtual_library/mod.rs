@@ -67,7 +67,7 @@ impl MediaDriver for VirtualLibrary {
     fn bound(&self, sources: &[PathBuf]) -> Result<u64, Failure> {
         // Under the longest name that a volume can have.
         let name = "v".repeat(resplit_operations::ids::LONGEST_NAME);
-        Ok(bound::totals(sources.iter().map(|source| (name.as_str(), source)))?.bound())
+        Ok(bound::totals(sources.iter().map(|source| (name.as_str(), source)), true)?.bound())
     }
 
     fn write(

@@ -1,6 +1,7 @@
 //! Ratios against peers and physical limits, measured in one run on one machine: `cargo run --release -p resplit-bench`,
 //! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
 
+mod media;
 mod pairs;
 mod store;
 
@@ -12,7 +13,14 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 2] = [("store", store::run), ("pairs", |scratch| Ok(pairs::run(scratch)?))];
+const ALL: [(&str, Benchmark); 3] = [
+    ("store", store::run),
+    ("pairs", |scratch| Ok(pairs::run(scratch)?)),
+    ("media", |scratch| {
+        media::run(scratch);
+        Ok(())
+    }),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked: Vec<String> = env::args().skip(1).collect();

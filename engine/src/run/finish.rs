@@ -11,6 +11,7 @@ use resplit_steps::failure::{Failure, FailureClass};
 
 use super::{load, state::RunState};
 use crate::{
+    client::Client,
     engine::Engine,
     protocol::{Event, RunStatus, StepStatus, What},
     store::Batch,
@@ -126,12 +127,9 @@ async fn release_at(
 ) {
     let mut left = Vec::new();
     for host in std::mem::take(&mut row.unreleased) {
-        let released = match engine.peers.client(site, &host).await {
-            Ok(client) => client.release(&row.run).await.map_err(|error| error.to_string()),
-            Err(failure) => Err(failure.message),
-        };
-        if let Err(error) = released {
-            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {error}");
+        let release = async |client: Client| client.release(&row.run).await;
+        if let Err(failure) = engine.peers.ask(site, &host, release).await {
+            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {failure}");
             left.push(host);
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod cases;
+mod chaos;
 mod matrix;
 #[path = "../outside/mounted.rs"]
 mod mounted;

@@ -1,4 +1,4 @@
-//! All points, two at a time; and a table of what came of them.
+//! All points, some at a time; and a table of what came of them.
 
 use std::{
     collections::BTreeMap,
@@ -16,19 +16,20 @@ use crate::{
     point::{Came, Point, Undisturbed, attempt, undisturbed},
 };
 
-/// How many are at work at once.
+/// How many are at work at once for each processor: most of the time they wait for a disk.
 const AT_ONCE: usize = 2;
 /// One of so many points is tried, unless all are asked for.
 const SAMPLE: u64 = 3;
 /// What decides which.
 const SEED: u64 = 20_261_120;
 
-/// Does all of this, two at a time; what panicked is its message.
+/// Does all of this, some at a time; what panicked is its message.
 fn each<T: Sync, R: Send>(work: &[T], to: impl Fn(&T) -> R + Sync) -> Vec<Result<R, String>> {
     let next = Mutex::new(0..work.len());
     let done: Mutex<BTreeMap<usize, Result<R, String>>> = Mutex::default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..AT_ONCE * processors {
             scope.spawn(|| {
                 loop {
                     let Some(index) = next.lock().unwrap().next() else { return };

@@ -80,7 +80,7 @@ impl Engine {
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store)?,
+            leases: Leases::new(&store, parts.clock.now())?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use resplit_operations::{
     ids::{BackupId, RunId},
-    plan::{Purpose, Resource},
+    plan::Purpose,
     record::{CatalogChange, Lock, Record, TapeState},
 };
 use resplit_steps::failure::Failure;
@@ -302,14 +302,7 @@ impl Service for Offer {
     async fn release(&self, run: RunId) -> Reply<()> {
         let engine = Arc::clone(&self.0);
         let ended = tokio::task::spawn_blocking(move || {
-            let told = engine.end_run_here(&run)?;
-            let resources = engine.leases.release(&engine.store, &run)?;
-            for resource in resources {
-                if let Resource::Drive(library) = resource {
-                    engine.export_catalog(&library);
-                }
-            }
-            for text in told {
+            for text in engine.leave(&run)? {
                 tracing::info!(%run, "{text}");
             }
             engine.note_quiet();

@@ -8,8 +8,8 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Event, RunStatus, What},
-    rows::step_key,
-    run::{load, perform, recover},
+    rows::{RunRow, step_key},
+    run::{finish, load, perform, recover},
     store::{Batch, Table},
 };
 
@@ -29,17 +29,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes up every run that was interrupted, and undoes what runs that are over have left.
+    /// Takes up every run that was interrupted, and undoes and releases what runs that are over have left.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        for row in &rows {
+        let leases = self.leases.all();
+        let is_ended = |row: &RunRow| row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. });
+        for row in rows.iter().filter(|row| is_ended(row)) {
             let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) && !duties.is_empty() {
+            if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
-                let undone = tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await;
+                let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
                 undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;
             }
         }
+        // Nothing waits for hosts that may be slow to answer.
+        let engine = Arc::clone(self);
+        drop(tokio::spawn(async move { finish::release_late(&engine).await }));
         for row in rows.into_iter().filter(|row| !row.status.is_over()) {
             let run = row.run.clone();
             let mut state = match load::state(&self.store, row) {

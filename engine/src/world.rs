@@ -14,6 +14,7 @@ use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
 
 use crate::{
     catalog,
+    client::Client,
     engine::Engine,
     failures,
     protocol::{PairView, RunStatus, World, WorldRequest},
@@ -73,8 +74,8 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
                 .await
                 .unwrap_or_else(|error| Err(failures::defect(&error)))?
         } else {
-            let client = engine.peers.client(&plan.site, &host).await?;
-            client.world(&request).await.map_err(failures::of_client)?
+            let look = async |client: Client| client.world(&request).await;
+            engine.peers.ask(&plan.site, &host, look).await?
         };
         let _ = worlds.insert(host, world);
     }

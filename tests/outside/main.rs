@@ -6,6 +6,7 @@ mod concurrent;
 mod freeze;
 mod kills;
 mod ledgers;
+mod mounted;
 mod quickstart;
 mod real_tree;
 mod restore;

@@ -26,6 +26,8 @@ pub mod service;
 pub mod socket;
 mod start;
 pub mod store;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod work;
 mod world;

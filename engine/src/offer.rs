@@ -17,7 +17,7 @@ use crate::{
     housekeeping, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
-        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
+        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector, StepDetail,
         StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
@@ -68,11 +68,16 @@ impl Offer {
     /// Takes a run up again, with some of its steps set back.
     async fn again(&self, mut state: RunState, nodes: Vec<petgraph::graph::NodeIndex>) -> Reply<Accepted> {
         let engine = &self.0;
-        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile.
-        let resyncs = state.resyncs();
+        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile. What is restored
+        // stays what was accepted.
+        let pairs = state.on_pairs();
         let waiting = |node| matches!(state.row_of(node).status, StepStatus::Waiting);
-        if !resyncs.is_empty() && resyncs.into_iter().all(waiting) {
-            state.row.binding = None;
+        if !pairs.is_empty() && pairs.into_iter().all(waiting) {
+            let source = state.row.binding.take().and_then(|binding| binding.source);
+            if let Some(source) = source {
+                let (host, id) = (Some(source.host), source.record.id);
+                state.row.options.backup = Some(Selector { host, id });
+            }
         }
         state.row.status = RunStatus::Waiting { waiting_for: "its turn".to_owned() };
         state.row.ended = None;

@@ -45,7 +45,7 @@ async fn perform(engine: &Arc<Engine>, mut state: RunState, control: Arc<Control
     let binding = match ready(engine, &mut state, &control).await {
         Ok(Ready::Bound(binding)) => *binding,
         Ok(Ready::Cancelled) => return finish::end(engine, state, RunStatus::Cancelled).await,
-        Err(failure) if state.row.binding.is_none() => {
+        Err(failure) if state.row.binding.is_none() && state.is_untouched() => {
             return finish::end(engine, state, RunStatus::Refused { failure }).await;
         }
         Err(failure) => return finish::end(engine, state, RunStatus::Failed { failure }).await,

@@ -10,7 +10,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use resplit_operations::ids::{BackupId, HostId, RunId};
+use resplit_operations::{
+    ids::{BackupId, HostId, RunId},
+    record::Record,
+};
 use resplit_steps::{
     context::{Clock, Directories},
     drivers::{Drivers, identity::Owner, quiesce::WindowKeeper},
@@ -18,14 +21,14 @@ use resplit_steps::{
 use tokio::sync::watch;
 
 use crate::{
-    catalog,
+    catalog::{self, Catalog},
     leases::Leases,
     logs::Logs,
     peers::PeerEngines,
     protocol::EngineInfo,
     run::drive::Control,
     serve_step::Serving,
-    store::{Found, Opened, Store},
+    store::{Found, Opened, Store, StoreError},
 };
 
 /// What an engine is made of.
@@ -53,6 +56,7 @@ pub struct Engine {
     pub(crate) host: HostId,
     pub(crate) directories: Directories,
     pub(crate) store: Store,
+    catalog: Catalog,
     pub(crate) drivers: Drivers,
     pub(crate) windows: Arc<dyn WindowKeeper>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -75,7 +79,7 @@ pub struct Engine {
 
 impl Engine {
     /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
-    pub fn open(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
+    pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let (store, opened) = Store::open(&parts.state)?;
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         Ok(Arc::new(Self {
@@ -94,6 +98,7 @@ impl Engine {
             opened: notice(&opened),
             host: parts.host,
             store,
+            catalog: Catalog::default(),
             drivers: parts.drivers,
             windows: parts.windows,
             clock: parts.clock,
@@ -117,6 +122,11 @@ impl Engine {
     /// Whether anything runs, waits or is leased to a live engine.
     pub fn is_busy(&self) -> bool {
         !self.active().is_empty() || self.serving.is_busy() || self.leases.any_alive(&self.owner)
+    }
+
+    /// The records of this host, in the order of their IDs.
+    pub(crate) fn catalog(&self) -> Result<Arc<Vec<Record>>, StoreError> {
+        self.catalog.all(&self.store)
     }
 
     /// Says that something has ended.

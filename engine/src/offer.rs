@@ -11,7 +11,6 @@ use resplit_steps::failure::Failure;
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
-    catalog,
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
     housekeeping, place, preview,
@@ -255,7 +254,7 @@ impl Service for Offer {
     }
 
     async fn catalog(&self) -> Reply<Vec<Record>> {
-        Ok(catalog::all(&self.0.store)?)
+        Ok(self.0.catalog()?.to_vec())
     }
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {

@@ -18,7 +18,7 @@ use resplit_steps::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{catalog, engine::Engine, failures, peers::StepPeers};
+use crate::{engine::Engine, failures, peers::StepPeers};
 
 /// How long a step that was told to stop may take to do so before that is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ impl Task {
     }
 
     /// What must be durable before its first effect, given the catalog as it will be.
-    pub(crate) async fn prepare(self, engine: &Arc<Engine>, records: Vec<Record>) -> Result<Intent, Failure> {
+    pub(crate) async fn prepare(self, engine: &Arc<Engine>, records: Arc<Vec<Record>>) -> Result<Intent, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
             let action = &self.step.action;
@@ -101,7 +101,7 @@ impl Task {
     pub(crate) async fn probe(self, engine: &Arc<Engine>, intent: Intent) -> Result<Probe, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
-            let records = catalog::all(&engine.store)?;
+            let records = engine.catalog()?;
             let action = &self.step.action;
             self.context(&engine, &engine.host, &records, false, |context| {
                 kinds::step(action).probe(context, &intent)
@@ -115,7 +115,7 @@ impl Task {
         let engine = Arc::clone(engine);
         let (limit, work) = (self.step.timeout, self.work.clone());
         let mut call = spawn_blocking(move || {
-            let records = catalog::all(&engine.store)?;
+            let records = engine.catalog()?;
             let action = &self.step.action;
             self.context(&engine, &engine.host, &records, false, |context| {
                 kinds::step(action).run(context, &intent)

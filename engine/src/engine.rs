@@ -1,7 +1,7 @@
 //! The engine of one host: what all its parts share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -46,6 +46,8 @@ pub struct Parts {
     pub build: String,
     /// This process.
     pub owner: Owner,
+    /// Whether interrupted runs are left as they are until somebody resumes them.
+    pub hold: bool,
 }
 
 /// The engine of one host.
@@ -71,6 +73,8 @@ pub struct Engine {
     started: Timestamp,
     build: String,
     opened: Option<String>,
+    hold: bool,
+    held: Mutex<BTreeSet<RunId>>,
 }
 
 impl Engine {
@@ -92,6 +96,8 @@ impl Engine {
             started: parts.clock.now(),
             build: parts.build,
             opened: notice(&opened),
+            hold: parts.hold,
+            held: Mutex::default(),
             host: parts.host,
             store,
             drivers: parts.drivers,
@@ -111,12 +117,28 @@ impl Engine {
             started: self.started,
             busy: self.is_busy(),
             store: self.opened.clone(),
+            hold: self.hold,
+            held: self.held().iter().cloned().collect(),
         }
     }
 
-    /// Whether anything runs, waits or is leased to a live engine.
+    /// Whether it was started to leave interrupted runs as they are.
+    pub(crate) const fn holds(&self) -> bool {
+        self.hold
+    }
+
+    /// The interrupted runs that it leaves as they are.
+    pub(crate) fn held(&self) -> MutexGuard<'_, BTreeSet<RunId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
+    /// again by the next command, and take them up.
     pub fn is_busy(&self) -> bool {
-        !self.active().is_empty() || self.serving.is_busy() || self.leases.any_alive(&self.owner)
+        !self.active().is_empty()
+            || !self.held().is_empty()
+            || self.serving.is_busy()
+            || self.leases.any_alive(&self.owner)
     }
 
     /// Says that something has ended.

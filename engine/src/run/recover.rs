@@ -7,12 +7,20 @@ use petgraph::graph::NodeIndex;
 use super::state::RunState;
 use crate::{protocol::StepStatus, rows::StepRow};
 
-fn set_back(state: &mut RunState, nodes: impl IntoIterator<Item = NodeIndex>) -> Vec<NodeIndex> {
+/// Why the steps of a lost window run again.
+pub(crate) const LOST: &str = "the engine ended inside the window, which ended with it";
+
+fn set_back(
+    state: &mut RunState,
+    nodes: impl IntoIterator<Item = NodeIndex>,
+    because: Option<&str>,
+) -> Vec<NodeIndex> {
     let mut set = Vec::new();
     for node in nodes {
         let row = state.row_of(node);
         if !matches!(row.status, StepStatus::Waiting) {
-            *state.row_mut(node) = StepRow::waiting(state.row_of(node).attempts);
+            let again = because.map(str::to_owned);
+            *state.row_mut(node) = StepRow { again, ..StepRow::waiting(row.attempts) };
             set.push(node);
         }
     }
@@ -32,7 +40,7 @@ pub(crate) fn lost_windows(state: &mut RunState) -> Vec<NodeIndex> {
             lost.extend(state.between(&from, thaw));
         }
     }
-    let lost = set_back(state, lost);
+    let lost = set_back(state, lost, Some(LOST));
     state.recount();
     lost
 }
@@ -54,7 +62,7 @@ pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
     }
     // Whatever follows what runs again, runs again: a hook that comes after everything, say.
     let after = state.after(&again.into_iter().collect::<Vec<_>>());
-    let set = set_back(state, after);
+    let set = set_back(state, after, None);
     state.recount();
     set
 }

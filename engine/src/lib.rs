@@ -8,6 +8,7 @@ pub mod client;
 pub mod definitions;
 pub mod engine;
 mod failures;
+mod held;
 mod housekeeping;
 mod leases;
 mod logs;

@@ -1,6 +1,6 @@
 //! What the engine offers through its socket.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use resplit_operations::{
     ids::{BackupId, RunId},
@@ -13,11 +13,11 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    housekeeping, place, preview,
+    held, housekeeping, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
-        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector, StepDetail,
-        StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
+        RecordVerb, Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector,
+        StepDetail, StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
     run::{
@@ -159,6 +159,9 @@ impl Service for Offer {
 
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         let state = self.state(&run)?;
+        let held = self.0.held().contains(&run);
+        let mut foreseen =
+            if held { held::foresee(&self.0, &mut self.state(&run)?).await } else { BTreeMap::new() };
         let step_list = state
             .order()
             .iter()
@@ -167,9 +170,12 @@ impl Service for Offer {
                 kind: state.step(*node).action.kind().to_owned(),
                 host: state.step(*node).host.clone(),
                 status: state.row_of(*node).status.clone(),
+                again: state.row_of(*node).again.clone(),
+                recovery: foreseen.remove(node),
             })
             .collect();
-        Ok(RunDetail { summary: state.row.summary(), binding: state.row.binding.clone(), step_list })
+        let (summary, binding) = (state.row.summary(), state.row.binding.clone());
+        Ok(RunDetail { summary, held, binding, step_list })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -180,6 +186,11 @@ impl Service for Offer {
 
     async fn resume(&self, run: RunId) -> Reply<Accepted> {
         let mut state = self.state(&run)?;
+        // One that is held goes on as it would have done by itself: nothing that has failed is tried again yet.
+        if self.0.held().contains(&run) && !self.0.active().contains_key(&run) {
+            let _ = self.0.take_up(state).await.map_err(internally)?;
+            return Ok(Accepted { run });
+        }
         let status = &state.row.status;
         match status {
             // An engine that was started to resume it has taken it up by itself.
@@ -216,6 +227,10 @@ impl Service for Offer {
             return Ok(());
         }
         let mut state = self.state(&run)?;
+        if self.0.held().contains(&run) {
+            self.0.take_up(state).await.map_err(internally)?.cancel();
+            return Ok(());
+        }
         let RunStatus::Parked { questions } = state.row.status.clone() else {
             return Err(conflict(
                 format!("run {run} is {}", state.row.status.word()),
@@ -325,6 +340,10 @@ impl Service for Offer {
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
         housekeeping::remember_libraries(&self.0, &request.site)?;
         serve_step::serve(&self.0, request)
+    }
+
+    async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
+        serve_step::foresee(&self.0, request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

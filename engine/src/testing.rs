@@ -150,8 +150,9 @@ impl Bench {
             },
             windows: Arc::new(Windows::new(program.clone(), Vec::new())),
             clock,
-            peers: PeerEngines { program, site: directory.to_owned(), build: "0".to_owned() },
+            peers: PeerEngines { program, site: directory.to_owned(), build: "0".to_owned(), hold: false },
             build: "0".to_owned(),
+            hold: false,
             owner: Owner::current().unwrap(),
         };
         Engine::open(parts).unwrap()

@@ -18,7 +18,7 @@ use resplit_steps::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{engine::Engine, failures, peers::StepPeers};
+use crate::{engine::Engine, failures, peers::StepPeers, protocol::Recovery};
 
 /// How long a step that was told to stop may take to do so before that is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -86,7 +86,11 @@ impl Task {
     }
 
     /// What must be durable before its first effect, given the catalog as it will be.
-    pub(crate) async fn prepare(self, engine: &Arc<Engine>, records: Arc<Vec<Record>>) -> Result<Intent, Failure> {
+    pub(crate) async fn prepare(
+        self,
+        engine: &Arc<Engine>,
+        records: Arc<Vec<Record>>,
+    ) -> Result<Intent, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
             let action = &self.step.action;
@@ -108,6 +112,16 @@ impl Task {
             })
         });
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
+    }
+
+    /// What recovery would do of it: asks the world, changes nothing.
+    pub(crate) async fn foresee(self, engine: &Arc<Engine>, intent: Intent) -> Result<Recovery, Failure> {
+        Ok(match self.probe(engine, intent).await? {
+            Probe::NotDone { because } => Recovery::Run { because },
+            Probe::Done { because, .. } => Recovery::Adopt { because },
+            Probe::Running { because } => Recovery::WaitFor { because },
+            Probe::Unknown { question } => Recovery::Park { question },
+        })
     }
 
     /// Does it. Over its time limit it is told to stop, and has failed.

@@ -50,7 +50,8 @@ pub(crate) fn run(place: &Path) -> Result<(), Box<dyn Error>> {
     let call = |verb: &str, operation: Option<&str>| {
         let mut command = Command::new(&program);
         let _ = command.arg("--site").arg(place).arg(verb).args(operation);
-        let _ = command.env_remove("RESPLIT_HOST").env_remove("RESPLIT_SITE").env("RESPLIT_ENGINE_IDLE", "10s");
+        let _ =
+            command.env_remove("RESPLIT_HOST").env_remove("RESPLIT_SITE").env("RESPLIT_ENGINE_IDLE", "10s");
         timed(&mut command)
     };
     fs::create_dir_all(place.join("operations"))?;

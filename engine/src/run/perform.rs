@@ -7,7 +7,6 @@ use resplit_operations::{
     plan::{Plan, Resource},
 };
 use resplit_steps::failure::Failure;
-use tokio::sync::watch;
 
 use super::{
     drive::{Control, Driver},
@@ -23,22 +22,19 @@ use crate::{
     store::Batch,
 };
 
-/// Starts a run that is in the store. The receiver is told when it is over, or parked.
-pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
+/// Starts a run that is in the store; gives how it is reached.
+pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> Arc<Control> {
     let control = Arc::new(Control::default());
     let run = state.run().clone();
     engine.logs.begin(&run);
     let _ = engine.active().insert(run.clone(), Arc::clone(&control));
-    let engine = Arc::clone(engine);
+    let (engine, reached) = (Arc::clone(engine), Arc::clone(&control));
     drop(tokio::spawn(async move {
         perform(&engine, state, control).await;
         let _ = engine.active().remove(&run);
         engine.note_quiet();
-        // Nobody may be waiting.
-        let _ = sender.send(true);
     }));
-    receiver
+    reached
 }
 
 async fn perform(engine: &Arc<Engine>, mut state: RunState, control: Arc<Control>) {

@@ -5,12 +5,20 @@ use petgraph::graph::NodeIndex;
 use super::{decide::is_bad, state::RunState};
 use crate::{protocol::StepStatus, rows::StepRow};
 
-fn set_back(state: &mut RunState, nodes: impl IntoIterator<Item = NodeIndex>) -> Vec<NodeIndex> {
+/// Why the steps of a lost window run again.
+pub(crate) const LOST: &str = "the engine ended inside the window, which ended with it";
+
+fn set_back(
+    state: &mut RunState,
+    nodes: impl IntoIterator<Item = NodeIndex>,
+    because: Option<&str>,
+) -> Vec<NodeIndex> {
     let mut set = Vec::new();
     for node in nodes {
         let row = state.row_of(node);
         if !matches!(row.status, StepStatus::Waiting) {
-            *state.row_mut(node) = StepRow::waiting(state.row_of(node).attempts);
+            let again = because.map(str::to_owned);
+            *state.row_mut(node) = StepRow { again, ..StepRow::waiting(row.attempts) };
             set.push(node);
         }
     }
@@ -30,7 +38,7 @@ pub(crate) fn lost_windows(state: &mut RunState) -> Vec<NodeIndex> {
             lost.extend(state.between(&from, thaw));
         }
     }
-    let lost = set_back(state, lost);
+    let lost = set_back(state, lost, Some(LOST));
     state.recount();
     lost
 }
@@ -48,7 +56,7 @@ pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
         first.extend(state.on_pairs());
     }
     let again = state.again(&first);
-    let set = set_back(state, again);
+    let set = set_back(state, again, None);
     state.recount();
     set
 }

@@ -4,6 +4,7 @@
 
 mod concurrent;
 mod freeze;
+mod hold;
 mod kills;
 mod ledgers;
 mod mounted;

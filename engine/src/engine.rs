@@ -1,7 +1,7 @@
 //! The engine of one host: what all its parts share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -49,6 +49,8 @@ pub struct Parts {
     pub build: String,
     /// This process.
     pub owner: Owner,
+    /// Whether interrupted runs are left as they are until somebody resumes them.
+    pub hold: bool,
 }
 
 /// The engine of one host.
@@ -77,6 +79,8 @@ pub struct Engine {
     started: Timestamp,
     build: String,
     opened: Option<String>,
+    hold: bool,
+    held: Mutex<BTreeSet<RunId>>,
 }
 
 impl Engine {
@@ -86,7 +90,7 @@ impl Engine {
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store)?,
+            leases: Leases::new(&store, parts.clock.now())?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
@@ -100,6 +104,8 @@ impl Engine {
             started: parts.clock.now(),
             build: parts.build,
             opened: notice(&opened),
+            hold: parts.hold,
+            held: Mutex::default(),
             host: parts.host,
             store,
             catalog: Catalog::default(),
@@ -120,12 +126,28 @@ impl Engine {
             started: self.started,
             busy: self.is_busy(),
             store: self.opened.clone(),
+            hold: self.hold,
+            held: self.held().iter().cloned().collect(),
         }
     }
 
-    /// Whether anything runs, waits or is leased to a live engine.
+    /// Whether it was started to leave interrupted runs as they are.
+    pub(crate) const fn holds(&self) -> bool {
+        self.hold
+    }
+
+    /// The interrupted runs that it leaves as they are.
+    pub(crate) fn held(&self) -> MutexGuard<'_, BTreeSet<RunId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
+    /// again by the next command, and take them up.
     pub fn is_busy(&self) -> bool {
-        !self.active().is_empty() || self.serving.is_busy() || self.leases.any_alive(&self.owner)
+        !self.active().is_empty()
+            || !self.held().is_empty()
+            || self.serving.is_busy()
+            || self.leases.any_alive(&self.owner)
     }
 
     /// The records of this host, in the order of their IDs.

@@ -11,6 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use resplit_operations::{
     ids::{HostId, LibraryId, OperationId, RunId},
+    plan::Resource,
     record::Record,
     site::Site,
 };
@@ -65,6 +66,18 @@ impl Engine {
             if of_run {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(|error| Failure::io("remove", &path, &error))?;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Undoes what a run that is over has left on this host, and releases what it held here; gives what there was to
+    /// undo. May block.
+    pub(crate) fn leave(&self, run: &RunId) -> Result<Vec<String>, Failure> {
+        let told = self.end_run_here(run)?;
+        for resource in self.leases.release(&self.store, run)? {
+            if let Resource::Drive(library) = resource {
+                self.export_catalog(&library);
             }
         }
         Ok(told)

@@ -18,7 +18,7 @@ use resplit_steps::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{engine::Engine, failures, peers::StepPeers};
+use crate::{engine::Engine, failures, peers::StepPeers, protocol::Recovery};
 
 /// How long a step that was told to stop may take to do so before that is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -112,6 +112,16 @@ impl Task {
             })
         });
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
+    }
+
+    /// What recovery would do of it: asks the world, changes nothing.
+    pub(crate) async fn foresee(self, engine: &Arc<Engine>, intent: Intent) -> Result<Recovery, Failure> {
+        Ok(match self.probe(engine, intent).await? {
+            Probe::NotDone { because } => Recovery::Run { because },
+            Probe::Done { because, .. } => Recovery::Adopt { because },
+            Probe::Running { because } => Recovery::WaitFor { because },
+            Probe::Unknown { question } => Recovery::Park { question },
+        })
     }
 
     /// Does it. Over its time limit it is told to stop, and has failed.

@@ -4,9 +4,12 @@
 
 mod concurrent;
 mod freeze;
+mod hold;
 mod kills;
 mod ledgers;
+mod mounted;
 mod quickstart;
+mod real_tree;
 mod restore;
 mod site;
 mod tape;

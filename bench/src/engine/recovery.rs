@@ -91,13 +91,15 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
 async fn wait_for_step(offer: &Offer, run: &RunId, began: Instant) -> Result<Duration, Box<dyn Error>> {
     let mut events = offer.events(run.clone(), true).await.map_err(|refusal| refusal.failure)?;
     let mut recovering = false;
+    let mut last = None;
     while let Some(event) = events.recv().await {
         recovering |= matches!(event.what, What::Recovering { .. });
         if recovering && matches!(event.what, What::Started { .. }) {
             return Ok(began.elapsed());
         }
+        last = Some(event);
     }
-    Err("no step began".into())
+    Err(format!("no step began after {last:?}").into())
 }
 
 /// Prints how long an engine takes that finds many runs that are not over: they wait for a pair that somebody holds.

@@ -6,7 +6,7 @@ use resplit_operations::{
     action::Action,
     ids::RunId,
     operation::On,
-    plan::{Plan, PlanStep},
+    plan::{Plan, PlanStep, Purpose},
 };
 use resplit_steps::facts::Facts;
 
@@ -22,8 +22,6 @@ struct Needs {
     missing: u32,
     /// The first of those that ended so that the step must not run, in topological order.
     bad: Option<NodeIndex>,
-    /// Whether one failed.
-    failed: bool,
 }
 
 /// A run in memory.
@@ -38,6 +36,8 @@ pub(crate) struct RunState {
     order: Vec<NodeIndex>,
     /// The step whose `finally` a step is, by node.
     owner: Vec<Option<NodeIndex>>,
+    /// The step at the end of the chain of owners, by node; of a step without an owner, itself.
+    root: Vec<NodeIndex>,
     /// The step that undoes a step, by node.
     finally: Vec<Option<NodeIndex>>,
     /// What each step's needs have come to, by node.
@@ -65,6 +65,11 @@ impl RunState {
                 owner[target.index()] = Some(*node);
             }
         }
+        let mut root = order.clone();
+        for node in &order {
+            // A finally-step stands after what it undoes.
+            root[node.index()] = owner[node.index()].map_or(*node, |owner| root[owner.index()]);
+        }
         let mut state = Self {
             row,
             plan,
@@ -73,6 +78,7 @@ impl RunState {
             place,
             order,
             owner,
+            root,
             finally,
             waits: vec![Needs::default(); count],
             #[cfg(test)]
@@ -87,7 +93,7 @@ impl RunState {
         self.facts = Facts::default();
         for (node, waits) in self.plan.graph().node_indices().zip(&mut self.waits) {
             let missing = self.plan.graph().neighbors_directed(node, Direction::Incoming).count();
-            *waits = Needs { missing: u32::try_from(missing).unwrap_or(u32::MAX), ..Needs::default() };
+            *waits = Needs { missing: u32::try_from(missing).unwrap_or(u32::MAX), bad: None };
         }
         for place in 0..self.order.len() {
             if let Some(facts) = self.steps[place].facts.clone() {
@@ -104,17 +110,20 @@ impl RunState {
         self.waits[node.index()].bad
     }
 
-    /// Whether what needs a step that is over must not run: it failed, or was itself skipped for that. A step that waits
-    /// for a failure and saw none is no failure.
-    fn is_bad(&self, node: NodeIndex) -> bool {
+    /// Whether what needs a step must not run: it failed, or it was skipped although it should have run. A step that waits
+    /// for a failure and saw none is no failure; a finally-step that was skipped counts as what it would have undone.
+    pub(crate) fn is_bad(&self, node: NodeIndex) -> bool {
         match self.row_of(node).status {
             StepStatus::Failed { .. } => true,
-            StepStatus::Skipped { .. } => {
-                let idle = self.step(node).on == On::Failure || self.owner(node).is_some();
-                !idle || self.waits[node.index()].failed
-            }
+            StepStatus::Skipped { .. } => self.step(self.root(node)).on != On::Failure,
             _ => false,
         }
+    }
+
+    /// What a step waits for; the step that it undoes is among them.
+    #[cfg(test)]
+    pub(crate) fn needs(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
+        self.plan.graph().neighbors_directed(node, Direction::Incoming)
     }
 
     /// Steps that wait for nothing any more and have not begun.
@@ -127,13 +136,11 @@ impl RunState {
     /// Notes that a step is over; gives the steps that wait for nothing any more.
     pub(crate) fn note_end(&mut self, node: NodeIndex) -> Vec<NodeIndex> {
         let bad = self.is_bad(node).then_some(node);
-        let failed = matches!(self.row_of(node).status, StepStatus::Failed { .. });
         let mut free = Vec::new();
         let mut followers = self.plan.graph().neighbors(node).detach();
         while let Some(follower) = followers.next_node(self.plan.graph()) {
             let waits = &mut self.waits[follower.index()];
             waits.missing = waits.missing.saturating_sub(1);
-            waits.failed |= failed;
             waits.bad = [waits.bad, bad].into_iter().flatten().min();
             if waits.missing == 0 && matches!(self.row_of(follower).status, StepStatus::Waiting) {
                 free.push(follower);
@@ -162,6 +169,11 @@ impl RunState {
         self.owner[node.index()]
     }
 
+    /// What the chain of finally-steps that a step belongs to undoes in the end; a step that undoes nothing is its own.
+    pub(crate) fn root(&self, node: NodeIndex) -> NodeIndex {
+        self.root[node.index()]
+    }
+
     pub(crate) fn step(&self, node: NodeIndex) -> &PlanStep {
         &self.plan.graph()[node]
     }
@@ -182,10 +194,21 @@ impl RunState {
         self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
     }
 
-    /// These steps, and all that need them, directly or not. O(V+E), no recursion.
-    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
-        let after = self.reach(first, Direction::Outgoing);
-        self.order.iter().copied().filter(|node| after[node.index()]).collect()
+    /// These steps, and all that has to run again with them: what needs them, directly or not, and where that undoes a
+    /// step, that step. O(V+E), no recursion.
+    pub(crate) fn again(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let mut seen = vec![false; self.order.len()];
+        let mut open = first.to_vec();
+        while let Some(node) = open.pop() {
+            if std::mem::replace(&mut seen[node.index()], true) {
+                continue;
+            }
+            for follower in self.plan.graph().neighbors(node) {
+                open.push(follower);
+                open.extend(self.owner[follower.index()]);
+            }
+        }
+        self.order.iter().copied().filter(|node| seen[node.index()]).collect()
     }
 
     fn reach(&self, from: &[NodeIndex], direction: Direction) -> Vec<bool> {
@@ -208,11 +231,36 @@ impl RunState {
 
     /// The resyncs of the plan.
     pub(crate) fn resyncs(&self) -> Vec<NodeIndex> {
-        self.order
-            .iter()
-            .copied()
-            .filter(|node| matches!(self.step(*node).action, Action::Resync(_)))
-            .collect()
+        self.those(|action| matches!(action, Action::Resync(_)))
+    }
+
+    /// The steps that do something to the pairs that were chosen, rather than to an image whose epoch they check.
+    pub(crate) fn on_pairs(&self) -> Vec<NodeIndex> {
+        self.those(|action| match action {
+            Action::PurgeCache(_) | Action::Resync(_) | Action::Split(_) => true,
+            Action::TapeRestore(restore) => restore.to.is_none(),
+            Action::Restore(restore) => restore.to.is_none(),
+            _ => false,
+        })
+    }
+
+    /// Whether no step has begun, or been decided about.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.steps.iter().all(|row| matches!(row.status, StepStatus::Waiting))
+    }
+
+    /// Whether the image that a run makes is not there yet: no record describes it.
+    pub(crate) fn has_no_image_yet(&self) -> bool {
+        let made = self.those(|action| match action {
+            Action::Record(_) => self.plan.purpose == Purpose::Backup,
+            Action::TapeRestore(restore) => restore.to.is_none(),
+            _ => false,
+        });
+        made.into_iter().any(|node| !matches!(self.row_of(node).status, StepStatus::Done { .. }))
+    }
+
+    fn those(&self, wanted: impl Fn(&Action) -> bool) -> Vec<NodeIndex> {
+        self.order.iter().copied().filter(|node| wanted(&self.step(*node).action)).collect()
     }
 }
 
@@ -220,6 +268,3 @@ impl RunState {
 pub(crate) const fn is_over(row: &StepRow) -> bool {
     matches!(row.status, StepStatus::Done { .. } | StepStatus::Failed { .. } | StepStatus::Skipped { .. })
 }
-
-#[cfg(test)]
-mod tests;

@@ -99,6 +99,9 @@ fn a_watchdog_killed_inside_the_window_leaves_nothing_frozen() {
     let Some(disk) = Disk::new("ext4", 32) else { return };
     let windows = windows();
     windows.open(&run(), &freeze(&disk, 60_000)).unwrap();
+    let ours: Vec<_> =
+        windows().watchdogs().unwrap().into_iter().filter(|found| found.filesystem == disk.root()).collect();
+    assert!(ours.len() == 1 && !ours[0].is_orphan, "{ours:?}");
     let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog") };
     kill(watchdog);
     assert!(disk.write() < Duration::from_secs(1));
@@ -146,7 +149,9 @@ fn what_somebody_else_froze_stays_frozen() {
     assert!(failure.message.contains("frozen already"), "{failure}");
     assert!(!windows.is_open(&run()));
     sleep(Duration::from_millis(200));
+    assert!(windows.is_frozen(&disk.root()).unwrap() && windows.is_frozen(&disk.root()).unwrap());
     assert!(windows.thaw(&disk.root()).unwrap(), "it was still frozen");
+    assert!(!windows.is_frozen(&disk.root()).unwrap() && !windows.is_frozen(Path::new("/nowhere")).unwrap());
     assert!(!windows.thaw(&disk.root()).unwrap());
 }
 

@@ -5,6 +5,7 @@ mod freeze;
 mod hold;
 mod kills;
 mod ledgers;
+mod leftovers;
 mod quickstart;
 mod restore;
 mod site;

@@ -96,7 +96,7 @@ fn list(mut rows: Vec<Row>, all: bool, session: &Session) -> Result<Exit, Stop> 
     }
     if at_work > 0 {
         output::note(&format!(
-            "{} more belong to runs at work: `resplit leftovers --all` lists them",
+            "{} more belong to runs at work; `resplit leftovers --all` lists that, too",
             render::units::count(at_work, "thing")
         ));
     }

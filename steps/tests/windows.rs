@@ -99,9 +99,6 @@ fn a_watchdog_killed_inside_the_window_leaves_nothing_frozen() {
     let Some(disk) = Disk::new("ext4", 32) else { return };
     let windows = windows();
     windows.open(&run(), &freeze(&disk, 60_000)).unwrap();
-    let ours: Vec<_> =
-        windows().watchdogs().unwrap().into_iter().filter(|found| found.filesystem == disk.root()).collect();
-    assert!(ours.len() == 1 && !ours[0].is_orphan, "{ours:?}");
     let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog") };
     kill(watchdog);
     assert!(disk.write() < Duration::from_secs(1));
@@ -176,6 +173,9 @@ fn what_a_dead_engine_and_a_dead_watchdog_left_frozen_is_thawed_by_its_obligatio
         .unwrap();
     let mut line = String::new();
     let _ = BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ours: Vec<_> =
+        windows().watchdogs().unwrap().into_iter().filter(|found| found.filesystem == disk.root()).collect();
+    assert!(ours.len() == 1 && !ours[0].is_orphan, "{ours:?}");
     let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog: {line}") };
     // Both at once, as a control group is killed: neither can notice the other's end.
     let stopped = Command::new("kill").args(["-STOP", &watchdog.to_string()]).status().unwrap();

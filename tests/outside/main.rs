@@ -7,6 +7,7 @@ mod freeze;
 mod hold;
 mod kills;
 mod ledgers;
+mod leftovers;
 mod mounted;
 mod quickstart;
 mod real_tree;

@@ -45,6 +45,7 @@ impl PeerEngines {
         Start {
             program: self.program.clone(),
             arguments: Self::arguments(&self.site, host, state),
+            site: self.site.clone(),
             state: state.to_owned(),
             host: host.clone(),
             build: self.build.clone(),

@@ -169,6 +169,7 @@ pub fn choose_from(
             bound - room(best)
         ),
     };
-    let help = "see resplit tape list; then give the library more slots or larger cartridges in site.yaml";
+    let help = "see resplit tape list; then give the library more slots in site.yaml (cartridges that exist keep their \
+                size; new ones have its cartridge_size)";
     Err(Failure::refused(text).with_help(help))
 }

@@ -4,6 +4,7 @@ mod concurrent;
 mod freeze;
 mod kills;
 mod ledgers;
+mod operators;
 mod quickstart;
 mod restore;
 mod site;

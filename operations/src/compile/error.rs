@@ -146,3 +146,14 @@ pub enum CompileError {
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
+
+impl CompileError {
+    /// The step at fault, if it is one.
+    pub const fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::WrongHost { step, .. } | Self::NoThaw(step) => Some(step),
+            Self::Plan(PlanError::MissingStep { step, .. } | PlanError::NotInSite { step, .. }) => Some(step),
+            _ => None,
+        }
+    }
+}

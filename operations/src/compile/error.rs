@@ -151,8 +151,11 @@ impl CompileError {
     /// The step at fault, if it is one.
     pub const fn step(&self) -> Option<&StepId> {
         match self {
-            Self::WrongHost { step, .. } | Self::NoThaw(step) => Some(step),
-            Self::Plan(PlanError::MissingStep { step, .. } | PlanError::NotInSite { step, .. }) => Some(step),
+            Self::WrongHost { step, .. }
+            | Self::NoThaw(step)
+            | Self::Plan(PlanError::MissingStep { step, .. } | PlanError::NotInSite { step, .. }) => {
+                Some(step)
+            }
             _ => None,
         }
     }

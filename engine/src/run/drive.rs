@@ -92,6 +92,7 @@ impl Driver {
     pub(crate) async fn drive(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
+            let _ = self.began.insert(node, self.engine.clock.now());
             self.launch(node, row.attempts, row.intent.unwrap_or_default(), true);
         }
         self.begin_free().await?;

@@ -18,7 +18,7 @@ use crate::{
     bind,
     client::{Client, ClientError},
     engine::Engine,
-    failures,
+    failures, preview,
     protocol::{Event, LeaseReply, LeaseRequest, RunStatus, What},
     store::Batch,
 };
@@ -72,6 +72,7 @@ async fn ready(engine: &Arc<Engine>, state: &mut RunState, control: &Control) ->
         Some(binding) => binding,
         None => {
             let bound = bind::bind(engine, &state.plan, &state.row.options, Some(state.run())).await?;
+            preview::check_windows(engine, state, &bound).await?;
             tell(engine, state, What::Bound { binding: Box::new(bound.clone()) });
             bound
         }

@@ -41,6 +41,9 @@ pub(crate) struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Start engines that leave interrupted runs as they are, until `resplit resume RUN`
+    #[arg(long, global = true)]
+    pub(crate) hold: bool,
     /// Colour: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     #[arg(hide_possible_values = true)]
@@ -71,6 +74,7 @@ pub(crate) enum Verb {
     /// List cartridges
     #[command(subcommand)]
     Tape(commands::tape::Verb),
+    Leftovers(commands::leftovers::Arguments),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),
@@ -80,6 +84,9 @@ pub(crate) enum Verb {
     /// Hold a file system still, and let it go whatever happens
     #[command(hide = true)]
     Watchdog(commands::watchdog::Arguments),
+    /// Try to write to a file system, and change nothing
+    #[command(hide = true)]
+    TryWrite(commands::try_write::Arguments),
     /// Run a command, and keep how it ended
     #[command(hide = true)]
     Shim(commands::shim::Arguments),

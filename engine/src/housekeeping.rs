@@ -19,7 +19,6 @@ use resplit_steps::failure::Failure;
 use serde::Serialize;
 
 use crate::{
-    catalog,
     engine::Engine,
     obligations,
     protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
@@ -101,7 +100,7 @@ impl Engine {
         let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
             return Ok(());
         };
-        let records = catalog::all(&self.store)?;
+        let records = self.catalog()?;
         let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
         let bytes =
             serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;

@@ -30,6 +30,8 @@ pub struct PeerEngines {
     pub site: PathBuf,
     /// The program's version and build.
     pub build: String,
+    /// Whether those that are started leave interrupted runs as they are.
+    pub hold: bool,
 }
 
 impl PeerEngines {
@@ -48,9 +50,13 @@ impl PeerEngines {
 
     /// How the engine of a host is started.
     pub fn start(&self, host: &HostId, state: &Path) -> Start {
+        let mut arguments = Self::arguments(&self.site, host, state);
+        if self.hold {
+            arguments.push("--hold".into());
+        }
         Start {
             program: self.program.clone(),
-            arguments: Self::arguments(&self.site, host, state),
+            arguments,
             state: state.to_owned(),
             host: host.clone(),
             build: self.build.clone(),

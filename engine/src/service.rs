@@ -10,8 +10,9 @@ use resplit_operations::{
 use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
-    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Refusal,
-    RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
+    PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, RunDetail, RunSummary, RunsQuery,
+    StepMessage, StepRequest, Submit, World, WorldRequest,
 };
 
 /// A reply.
@@ -51,6 +52,8 @@ pub trait Service: Send + Sync + 'static {
     fn release(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;
     /// Runs a step for another host's engine, or attaches to it, or answers how it ended.
     fn step(&self, request: StepRequest) -> impl Future<Output = Reply<Receiver<StepMessage>>> + Send;
+    /// What recovery would do of a step that another host's engine asked for before it was interrupted. Changes nothing.
+    fn foresee(&self, request: StepRequest) -> impl Future<Output = Reply<Recovery>> + Send;
     /// Places a file into staging, whole or not at all.
     fn place(
         &self,
@@ -58,6 +61,11 @@ pub trait Service: Send + Sync + 'static {
         digest: String,
         bytes: Vec<u8>,
     ) -> impl Future<Output = Reply<PathBuf>> + Send;
+    /// What resplit made on this host and has not undone, whichever run it was.
+    fn leftovers(&self, request: LeftoversRequest) -> impl Future<Output = Reply<Vec<Leftover>>> + Send;
+    /// Undoes leftovers that may be undone; gives what became of each that was asked for and still stood.
+    fn release_leftovers(&self, request: ReleaseRequest)
+    -> impl Future<Output = Reply<Vec<Released>>> + Send;
     /// Exits as soon as nothing runs; refuses if something does.
     fn stop(&self) -> impl Future<Output = Reply<()>> + Send;
 }

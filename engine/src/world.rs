@@ -13,7 +13,6 @@ use resplit_operations::{
 use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
 
 use crate::{
-    catalog,
     client::Client,
     engine::Engine,
     failures,
@@ -46,7 +45,7 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
         .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
         .map(|row| row.run)
         .collect();
-    let catalog = catalog::all(&engine.store)?;
+    let catalog = engine.catalog()?.to_vec();
     Ok(World { catalog, pairs, cartridges, leases: engine.leases.all(), parked })
 }
 

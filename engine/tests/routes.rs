@@ -8,13 +8,14 @@ use common::{Serving, fake, fake::MISSING, site, step, submit};
 use resplit_engine::{
     client::ClientError,
     protocol::{
-        Answer, AnswerRequest, LeaseReply, LeaseRequest, RecordVerb, RefusalKind, RunStatus, RunsQuery,
-        StepMessage, StepRequest, WorldRequest,
+        Answer, AnswerRequest, LeaseReply, LeaseRequest, LeftoversRequest, RecordVerb, Recovery, RefusalKind,
+        ReleaseRequest, RunStatus, RunsQuery, StepMessage, StepRequest, WorldRequest,
     },
 };
 use resplit_operations::{
     bound::Binding,
     ids::{BackupId, HostId},
+    operation::UsualState,
     plan::{Purpose, Resource},
     site::{Library, MediaDriverKind},
     units::Size,
@@ -115,6 +116,22 @@ async fn the_world_and_the_catalog_are_read() {
 }
 
 #[tokio::test]
+async fn leftovers_are_listed_and_released_by_their_ids() {
+    let serving = Serving::start();
+    let of = LeftoversRequest {
+        site: site(),
+        resting: [("documents".into(), ("documents".into(), UsualState::Paired))].into(),
+        filesystems: ["/srv".into()].into(),
+    };
+    let listed = serving.client.leftovers(&of).await.unwrap();
+    assert_eq!(listed, [fake::leftover("lease:volume/documents")]);
+    assert_eq!(serving.asked(), ["leftovers {\"/srv\"}"]);
+    let request = ReleaseRequest { of, ids: [listed[0].id.clone()].into() };
+    let released = serving.client.release_leftovers(&request).await.unwrap();
+    assert_eq!((&released[0].leftover, &released[0].failure), (&listed[0], &None));
+}
+
+#[tokio::test]
 async fn leases_are_asked_waited_for_and_released() {
     let serving = Serving::start();
     let owner = Owner { boot_id: "boot".to_owned(), pid: 1, start_time: 2 };
@@ -155,7 +172,9 @@ async fn a_step_is_asked_of_another_engine() {
         received.as_slice(),
         [StepMessage::Progress { .. }, StepMessage::Beat, StepMessage::Ended { .. }]
     ));
-    assert_eq!(serving.asked(), ["step export 9"]);
+    let foreseen = serving.client.foresee(&request).await.unwrap();
+    assert_eq!(foreseen, Recovery::Adopt { because: "it has ended".to_owned() });
+    assert_eq!(serving.asked(), ["step export 9", "foresee export 1"]);
 }
 
 #[tokio::test]

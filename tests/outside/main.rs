@@ -4,10 +4,13 @@
 
 mod concurrent;
 mod freeze;
+mod hold;
 mod kills;
 mod ledgers;
+mod leftovers;
 mod mounted;
 mod quickstart;
+mod real_tree;
 mod restore;
 mod site;
 mod tape;

@@ -60,7 +60,7 @@ impl Control {
 /// What comes back to the loop.
 enum Message {
     /// A step that was launched has ended.
-    Ended { node: NodeIndex, end: Box<StepEnd> },
+    Ended { node: NodeIndex, end: Box<StepEnd>, again: Option<String> },
     /// The pause before a step's next try is over.
     Again { node: NodeIndex },
 }
@@ -169,7 +169,12 @@ impl Driver {
         for message in messages {
             self.running -= 1;
             let (node, end) = match message {
-                Message::Ended { node, end } => (node, *end),
+                Message::Ended { node, end, again } => {
+                    if again.is_some() {
+                        self.state.row_mut(node).again = again;
+                    }
+                    (node, *end)
+                }
                 Message::Again { node } => {
                     free.push_back(node);
                     continue;
@@ -249,7 +254,13 @@ impl Driver {
         self.set(
             transaction,
             node,
-            StepRow { status, attempts: attempt, intent: Some(intent.clone()), facts: None },
+            StepRow {
+                status,
+                attempts: attempt,
+                intent: Some(intent.clone()),
+                facts: None,
+                again: self.state.row_of(node).again.clone(),
+            },
         )?;
         Ok(Ok((attempt, intent)))
     }
@@ -370,13 +381,13 @@ impl Driver {
         self.running += 1;
         let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
         drop(tokio::spawn(async move {
-            let end = if host == engine.host {
+            let (end, again) = if host == engine.host {
                 launch::here(&engine, task, intent, interrupted).await
             } else {
                 launch::there(&engine, task, host).await
             };
             // The driver outlives what it has launched.
-            let _ = sender.send(Message::Ended { node, end: Box::new(end) });
+            let _ = sender.send(Message::Ended { node, end: Box::new(end), again });
         }));
     }
 

@@ -58,7 +58,7 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
         state.row.unreleased = others(&state, &engine.host);
         release_at(engine, &mut state.row, &state.plan.site).await;
     }
-    let records = crate::catalog::all(&engine.store).unwrap_or_default();
+    let records = engine.catalog().unwrap_or_default();
     state.row.result = result(&state, &status, &records);
     state.row.status = status;
     state.row.ended = Some(engine.clock.now());

@@ -8,7 +8,6 @@ use resplit_operations::{
     plan::{Plan, Resource},
 };
 use resplit_steps::failure::Failure;
-use tokio::sync::watch;
 
 use super::{
     drive::{Control, Driver},
@@ -24,29 +23,26 @@ use crate::{
     store::Batch,
 };
 
-/// Starts a run that is in the store. The receiver is told when it is over, or parked.
-pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
+/// Starts a run that is in the store; gives how it is reached.
+pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> Arc<Control> {
     let control = Arc::new(Control::default());
     let run = state.run().clone();
     engine.logs.begin(&run);
     let _ = engine.active().insert(run.clone(), Arc::clone(&control));
-    let engine = Arc::clone(engine);
+    let (engine, reached) = (Arc::clone(engine), Arc::clone(&control));
     drop(tokio::spawn(async move {
         perform(&engine, state, control).await;
         let _ = engine.active().remove(&run);
         engine.note_quiet();
-        // Nobody may be waiting.
-        let _ = sender.send(true);
     }));
-    receiver
+    reached
 }
 
 async fn perform(engine: &Arc<Engine>, mut state: RunState, control: Arc<Control>) {
     let binding = match ready(engine, &mut state, &control).await {
         Ok(Ready::Bound(binding)) => *binding,
         Ok(Ready::Cancelled) => return finish::end(engine, state, RunStatus::Cancelled).await,
-        Err(failure) if state.row.binding.is_none() => {
+        Err(failure) if state.row.binding.is_none() && state.is_untouched() => {
             return finish::end(engine, state, RunStatus::Refused { failure }).await;
         }
         Err(failure) => return finish::end(engine, state, RunStatus::Failed { failure }).await,

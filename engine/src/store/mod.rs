@@ -145,6 +145,12 @@ impl Store {
         self.scan_range(table, &Range { prefix, before, backwards: true, limit, values: true })
     }
 
+    /// How many writes there were to a table since the store was opened. What was read after this was asked is still true
+    /// while it is the same.
+    pub fn changes(&self, table: Table) -> u64 {
+        self.inner.shared.changes(table)
+    }
+
     /// Writes a checkpoint of everything committed so far, and removes what of the log is no longer needed. Blocks its
     /// caller, not other commits.
     pub fn checkpoint(&self) -> Result<(), StoreError> {

@@ -12,9 +12,10 @@ use std::{
 use jiff::Timestamp;
 use resplit_engine::{
     protocol::{
-        self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb,
-        Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest,
-        Submit, What, World, WorldRequest,
+        self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
+        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
+        RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest, Submit,
+        What, World, WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -75,6 +76,8 @@ impl Fake {
             started: Timestamp::now(),
             busy: false,
             store: None,
+            hold: false,
+            held: Vec::new(),
         };
         Self {
             info,
@@ -150,6 +153,19 @@ pub fn record(id: BackupId, lock: Option<Lock>) -> Record {
     }
 }
 
+pub fn leftover(id: &str) -> Leftover {
+    Leftover {
+        id: id.to_owned(),
+        kind: LeftoverKind::Lease,
+        what: "the lease of volume documents".to_owned(),
+        since: Some(Timestamp::UNIX_EPOCH),
+        run: Some("documents-1".into()),
+        standing: RunStanding::Over,
+        releasable: true,
+        next: "resplit leftovers release".to_owned(),
+    }
+}
+
 impl Service for Fake {
     fn info(&self) -> EngineInfo {
         self.info.clone()
@@ -177,7 +193,7 @@ impl Service for Fake {
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         Self::found(&run)?;
         let summary = summary(&run, RunStatus::Waiting { waiting_for: "volume documents".to_owned() });
-        Ok(RunDetail { summary, binding: Some(Binding::default()), step_list: Vec::new() })
+        Ok(RunDetail { summary, held: false, binding: Some(Binding::default()), step_list: Vec::new() })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -260,10 +276,27 @@ impl Service for Fake {
         let progress = Progress { bytes: 1, of_bytes: Some(2), entries: 3, of_entries: None };
         let outcome = Outcome { summary: "done".to_owned(), ..Outcome::default() };
         let end = Box::new(StepEnd::Done { outcome, adopted: None });
-        for message in [StepMessage::Progress { progress }, StepMessage::Beat, StepMessage::Ended { end }] {
+        for message in
+            [StepMessage::Progress { progress }, StepMessage::Beat, StepMessage::Ended { end, again: None }]
+        {
             sender.send(message).await.unwrap();
         }
         Ok(receiver)
+    }
+
+    async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
+        self.note(format!("foresee {} {}", request.step.id, request.attempt));
+        Ok(Recovery::Adopt { because: "it has ended".to_owned() })
+    }
+
+    async fn leftovers(&self, request: LeftoversRequest) -> Reply<Vec<Leftover>> {
+        self.note(format!("leftovers {:?}", request.filesystems));
+        Ok(vec![leftover("lease:volume/documents")])
+    }
+
+    async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        let released = |id: &String| Released { leftover: leftover(id), failure: None };
+        Ok(request.ids.iter().map(released).collect())
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

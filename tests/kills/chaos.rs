@@ -192,6 +192,9 @@ fn nothing_is_left_of_chaos() {
     let mut ends = std::collections::BTreeMap::<&str, u32>::new();
     for run in runs.as_array().unwrap() {
         *ends.entry(run["status"].as_str().unwrap()).or_default() += 1;
+        if run["status"] != "done" {
+            println!("{}: {}", run["run"], run["failure"]["message"]);
+        }
     }
     println!("chaos: {} kills in {seconds} s; {ends:?}", killed.load(Ordering::Relaxed));
     assert_sound(&site, &HOSTS);

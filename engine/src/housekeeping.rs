@@ -47,11 +47,17 @@ impl Engine {
     /// Gives leases, or says who holds them. Those of a run of this host that is still to be finished stand, although the
     /// engine that took them is dead.
     pub(crate) fn give_lease(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
-        let is_open = |lease: &Lease| {
-            let row = load::row(&self.store, &lease.run).ok().flatten();
-            row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }))
-        };
-        self.leases.request(&self.store, request, self.clock.now(), is_open)
+        self.leases.request(&self.store, request, self.clock.now(), |lease| self.is_open(lease))
+    }
+
+    /// Who holds leases that would be asked for, if somebody does.
+    pub(crate) fn look_at_leases(&self, request: &LeaseRequest) -> Option<LeaseReply> {
+        self.leases.look(request, |lease| self.is_open(lease))
+    }
+
+    fn is_open(&self, lease: &Lease) -> bool {
+        let row = load::row(&self.store, &lease.run).ok().flatten();
+        row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }))
     }
 
     /// Undoes what a run that is over has left on this host; gives what there was to undo. May block.

@@ -19,7 +19,7 @@ use crate::{
     client::{Client, ClientError},
     engine::Engine,
     failures, preview,
-    protocol::{Event, LeaseReply, LeaseRequest, RunStatus, What},
+    protocol::{Event, Lease, LeaseReply, LeaseRequest, RunStatus, What},
     store::Batch,
 };
 
@@ -151,18 +151,23 @@ pub(crate) async fn try_leases(
     let wanted = plan.resources();
     let mut hosts: Vec<_> = wanted.iter().map(|(host, _)| host.clone()).collect();
     hosts.dedup();
-    for host in hosts {
-        let resources = wanted
+    let request = |host: &HostId| LeaseRequest {
+        run: run.clone(),
+        coordinator: engine.host.clone(),
+        owner: engine.owner.clone(),
+        resources: wanted
             .iter()
-            .filter(|(of, _)| *of == host)
+            .filter(|(of, _)| of == host)
             .map(|(_, resource)| (resource.clone(), at_once(plan, resource)))
-            .collect();
-        let request = LeaseRequest {
-            run: run.clone(),
-            coordinator: engine.host.clone(),
-            owner: engine.owner.clone(),
-            resources,
-        };
+            .collect(),
+    };
+    // What is held here is waited for without a word to other hosts: of many runs that wait for one volume, each would
+    // else take their drives for a moment and wake the others.
+    if let Some(LeaseReply::Held { by, releases }) = engine.look_at_leases(&request(&engine.host)) {
+        return Ok(Tried::Held { waiting_for: names(&by), client: None, releases });
+    }
+    for host in hosts {
+        let request = request(&host);
         let reply = if host == engine.host {
             engine.give_lease(&request)?
         } else {
@@ -190,13 +195,17 @@ pub(crate) async fn try_leases(
                 } else {
                     Some(engine.peers.client(&plan.site, &host).await?)
                 };
-                let names: Vec<_> =
-                    by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
-                return Ok(Tried::Held { waiting_for: names.join(", "), client, releases });
+                return Ok(Tried::Held { waiting_for: names(&by), client, releases });
             }
         }
     }
     Ok(Tried::Granted(token))
+}
+
+/// What is held, by which runs.
+fn names(by: &[Lease]) -> String {
+    let names = by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn at_once(plan: &Plan, resource: &Resource) -> u32 {

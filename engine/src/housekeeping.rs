@@ -53,6 +53,11 @@ impl Engine {
         self.leases.request(&self.store, request, self.clock.now(), is_open)
     }
 
+    /// Waits until this host has seen more releases of leases than `releases`.
+    pub(crate) async fn wait_for_release(&self, releases: u64) {
+        self.leases.wait(releases).await;
+    }
+
     /// Undoes what a run that is over has left on this host; gives what there was to undo. May block.
     pub(crate) fn end_run_here(&self, run: &RunId) -> Result<Vec<String>, Failure> {
         let told = obligations::discharge(self, run)?;

@@ -86,6 +86,11 @@ impl Commands {
         self.changed.notify_all();
     }
 
+    /// Has a command wait again.
+    pub(crate) fn hold(&self, name: &str) {
+        let _ = self.open.lock().unwrap().remove(name);
+    }
+
     /// Waits until so many commands were begun.
     pub(crate) async fn until(&self, count: usize) {
         while self.ran().len() < count {

@@ -21,6 +21,9 @@ pub(crate) struct Duty {
     pub run: RunId,
     pub step: StepId,
     pub obligation: Obligation,
+    /// Counts up: what was taken on last is discharged first.
+    #[serde(default)]
+    pub taken: u64,
 }
 
 fn key(run: &RunId, obligation: &Obligation) -> String {
@@ -35,8 +38,9 @@ pub(crate) fn put(
     run: &RunId,
     step: &StepId,
     obligation: &Obligation,
+    taken: u64,
 ) -> Result<(), StoreError> {
-    let duty = Duty { run: run.clone(), step: step.clone(), obligation: obligation.clone() };
+    let duty = Duty { run: run.clone(), step: step.clone(), obligation: obligation.clone(), taken };
     batch.put(Table::Obligations, &key(run, obligation), &duty)
 }
 
@@ -56,10 +60,13 @@ pub(crate) fn remove(
     Ok(())
 }
 
-/// The duties of a run, or of all, that stand.
+/// The duties of a run, or of all, that stand, in the order in which they were taken on.
 pub(crate) fn standing(store: &Store, run: Option<&RunId>) -> Result<Vec<Duty>, StoreError> {
     let prefix = run.map(|run| format!("{run}/")).unwrap_or_default();
-    Ok(store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect())
+    let mut duties: Vec<Duty> =
+        store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect();
+    duties.sort_by_key(|duty| duty.taken);
+    Ok(duties)
 }
 
 /// Undoes what a run has left on this host, and records that it did. What cannot be undone stays a duty, and is told.
@@ -76,6 +83,7 @@ pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Fai
 }
 
 fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+    let _shared = engine.changing.blocking_read();
     let mut transaction = Transaction::new(engine)?;
     let told = match &duty.obligation {
         Obligation::Thaw { filesystem } => {
@@ -104,3 +112,6 @@ fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
     transaction.commit_blocking(engine)?;
     Ok(told)
 }
+
+#[cfg(test)]
+mod tests;

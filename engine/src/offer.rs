@@ -297,6 +297,7 @@ impl Service for Offer {
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
         let engine = &self.0;
+        let _alone = engine.changing.write().await;
         let mut transaction = Transaction::new(engine)?;
         let found = transaction.catalog.iter().find(|record| record.id == id).cloned();
         let record =
@@ -337,11 +338,17 @@ impl Service for Offer {
     }
 
     async fn lease_wait(&self, releases: u64) -> Reply<()> {
-        self.0.leases.wait(releases).await;
-        Ok(())
+        Ok(self.0.wait_for_release(releases).await?)
     }
 
     async fn release(&self, run: RunId) -> Reply<()> {
+        if self.0.serving.cancel(&run) {
+            let text = format!(
+                "a step of run {run} is still at work on host '{}'; it was told to stop",
+                self.0.host
+            );
+            return Err(conflict(text, "resplit runs --open"));
+        }
         let engine = Arc::clone(&self.0);
         let ended = tokio::task::spawn_blocking(move || {
             let told = engine.end_run_here(&run)?;

@@ -189,6 +189,7 @@ impl Driver {
         mut free: VecDeque<NodeIndex>,
     ) -> Result<(), Failure> {
         let engine = Arc::clone(&self.engine);
+        let shared = engine.changing.read().await;
         let mut transaction = Transaction::new(&engine)?;
         let mut events = Vec::new();
         let mut begin: Vec<(NodeIndex, u32, Intent)> = Vec::new();
@@ -245,6 +246,7 @@ impl Driver {
             }
         }
         transaction.commit(&engine).await?;
+        drop(shared);
         for (node, what) in events {
             self.tell(Some(node), what);
         }

@@ -144,8 +144,11 @@ async fn take_leases(
 /// Waits until it is worth asking again. An engine that goes away meanwhile is no reason to give up: whether it can be
 /// reached is found out by asking.
 async fn released(engine: &Engine, client: Option<Client>, releases: u64) {
-    let Some(client) = client else { return engine.wait_for_release(releases).await };
-    if let Err(error) = client.lease_wait(releases).await {
+    let waited = match client {
+        None => engine.wait_for_release(releases).await.map_err(|error| error.to_string()),
+        Some(client) => client.lease_wait(releases).await.map_err(|error| error.to_string()),
+    };
+    if let Err(error) = waited {
         tracing::info!("waiting for a lease was cut short: {error}");
         tokio::time::sleep(PAUSE).await;
     }

@@ -2,6 +2,7 @@
 //! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
 
 mod engine;
+mod media;
 mod pairs;
 mod store;
 
@@ -13,8 +14,15 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 3] =
-    [("store", store::run), ("engine", engine::run), ("pairs", |scratch| Ok(pairs::run(scratch)?))];
+const ALL: [(&str, Benchmark); 4] = [
+    ("store", store::run),
+    ("engine", engine::run),
+    ("pairs", |scratch| Ok(pairs::run(scratch)?)),
+    ("media", |scratch| {
+        media::run(scratch);
+        Ok(())
+    }),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked: Vec<String> = env::args().skip(1).collect();

@@ -94,7 +94,7 @@ impl Engine {
         let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store)?,
+            leases: Leases::new(&store, parts.clock.now())?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),

@@ -11,6 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use resplit_operations::{
     ids::{HostId, LibraryId, OperationId, RunId},
+    plan::Resource,
     record::Record,
     site::Site,
 };
@@ -55,7 +56,7 @@ impl Engine {
         let row = load::row(&self.store, &lease.run).ok().flatten();
         let is_unfinished =
             row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }));
-        is_unfinished || self.serving.has(&lease.run)
+        is_unfinished || self.serving.serves(&lease.run)
     }
 
     /// Waits until this host has seen more releases of leases than `releases`.
@@ -75,6 +76,18 @@ impl Engine {
             if of_run {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(|error| Failure::io("remove", &path, &error))?;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Undoes what a run that is over has left on this host, and releases what it held here; gives what there was to
+    /// undo. May block.
+    pub(crate) fn leave(&self, run: &RunId) -> Result<Vec<String>, Failure> {
+        let told = self.end_run_here(run)?;
+        for resource in self.leases.release(&self.store, run)? {
+            if let Resource::Drive(library) = resource {
+                self.export_catalog(&library);
             }
         }
         Ok(told)

@@ -3,19 +3,17 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
 use resplit_operations::{ids::RunId, plan::Resource};
 use resplit_steps::drivers::identity::Owner;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::sync::watch;
 
 use crate::{
+    background::any_readable,
     protocol::{Lease, LeaseReply, LeaseRequest},
     store::{Batch, Store, StoreError, Table},
 };
@@ -26,6 +24,8 @@ const NEXT_TOKEN: &str = "token";
 /// The leases that this host has given.
 pub(crate) struct Leases {
     given: Mutex<Vec<Lease>>,
+    /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
+    /// counted looks again at once.
     releases: watch::Sender<u64>,
 }
 
@@ -38,9 +38,10 @@ fn key(lease: &Lease) -> String {
 }
 
 impl Leases {
-    pub(crate) fn new(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
         let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
-        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(0) })
+        let releases = u64::try_from(started.as_microsecond()).unwrap_or_default();
+        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(releases) })
     }
 
     fn given(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {
@@ -137,15 +138,19 @@ impl Leases {
         let mut releases = self.releases.subscribe();
         loop {
             // Watched before it is looked at, so that no end is missed.
-            let mut ends = self.ends();
+            let owners = self.descriptors();
             self.release_dead(store, &is_open)?;
             if *releases.borrow_and_update() > seen {
                 return Ok(());
             }
+            let is_watched = !owners.is_empty();
             tokio::select! {
                 // The sender lives as long as this value does.
                 _ = releases.changed() => {}
-                Some(_) = ends.join_next() => {}
+                watched = any_readable(owners), if is_watched => if let Err(error) = watched {
+                    tracing::warn!("cannot watch the owners of leases: {error}");
+                    let _ = releases.changed().await;
+                }
             }
         }
     }
@@ -155,18 +160,10 @@ impl Leases {
         self.releases.send_modify(|count| *count += 1);
     }
 
-    /// A task for each living owner, which ends when the owner does.
-    fn ends(&self) -> JoinSet<()> {
+    /// What ends when the first of the living owners does.
+    fn descriptors(&self) -> Vec<Arc<OwnedFd>> {
         let owners: HashSet<Owner> = self.given().iter().map(|lease| lease.owner.clone()).collect();
-        let mut ends = JoinSet::new();
-        for owner in owners {
-            if let Ok(Some(descriptor)) = owner.descriptor()
-                && let Ok(descriptor) = AsyncFd::with_interest(descriptor, Interest::READABLE)
-            {
-                let _ = ends.spawn(async move { drop(descriptor.readable().await) });
-            }
-        }
-        ends
+        owners.iter().filter_map(|owner| owner.descriptor().ok().flatten()).map(Arc::new).collect()
     }
 
     /// Releases what owners that are dead have left.

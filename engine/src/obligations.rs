@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use jiff::Timestamp;
 use resplit_operations::{
     ids::{RunId, StepId},
     record::CatalogChange,
@@ -24,6 +25,9 @@ pub(crate) struct Duty {
     /// Counts up: what was taken on last is discharged first.
     #[serde(default)]
     pub taken: u64,
+    /// When it was taken on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 fn key(run: &RunId, obligation: &Obligation) -> String {
@@ -38,9 +42,11 @@ pub(crate) fn put(
     run: &RunId,
     step: &StepId,
     obligation: &Obligation,
+    now: Timestamp,
     taken: u64,
 ) -> Result<(), StoreError> {
-    let duty = Duty { run: run.clone(), step: step.clone(), obligation: obligation.clone(), taken };
+    let (run_of, step, since) = (run.clone(), step.clone(), Some(now));
+    let duty = Duty { run: run_of, step, obligation: obligation.clone(), taken, since };
     batch.put(Table::Obligations, &key(run, obligation), &duty)
 }
 
@@ -82,7 +88,8 @@ pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Fai
     Ok(told)
 }
 
-fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+/// Undoes what a duty is about, and records that it did; gives what there was to undo. May block.
+pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
     let _shared = engine.changing.blocking_read();
     let mut transaction = Transaction::new(engine)?;
     let told = match &duty.obligation {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use resplit_operations::{
     ids::{BackupId, RunId},
-    plan::{Purpose, Resource},
+    plan::Purpose,
     record::{CatalogChange, Lock, Record, TapeState},
 };
 use resplit_steps::failure::Failure;
@@ -13,11 +13,12 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, place, preview,
+    held, housekeeping, leftovers, place, preview,
     protocol::{
-        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
-        RecordVerb, Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector,
-        StepDetail, StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
+        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
+        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
+        RunDetail, RunStatus, RunSummary, RunsQuery, Selector, StepDetail, StepMessage, StepRequest,
+        StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
     run::{
@@ -351,14 +352,7 @@ impl Service for Offer {
         }
         let engine = Arc::clone(&self.0);
         let ended = tokio::task::spawn_blocking(move || {
-            let told = engine.end_run_here(&run)?;
-            let resources = engine.leases.release(&engine.store, &run)?;
-            for resource in resources {
-                if let Resource::Drive(library) = resource {
-                    engine.export_catalog(&library);
-                }
-            }
-            for text in told {
+            for text in engine.leave(&run)? {
                 tracing::info!(%run, "{text}");
             }
             engine.note_quiet();
@@ -374,6 +368,14 @@ impl Service for Offer {
 
     async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
         serve_step::foresee(&self.0, request).await.map_err(internally)
+    }
+
+    async fn leftovers(&self, request: LeftoversRequest) -> Reply<Vec<Leftover>> {
+        leftovers::list(&self.0, &request).await.map_err(internally)
+    }
+
+    async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        leftovers::release(&self.0, &request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

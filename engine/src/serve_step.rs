@@ -48,8 +48,8 @@ impl Serving {
         !self.map().is_empty()
     }
 
-    /// Whether a step of this run is at work.
-    pub(crate) fn has(&self, run: &RunId) -> bool {
+    /// Whether steps of a run are at work here.
+    pub(crate) fn serves(&self, run: &RunId) -> bool {
         let prefix = format!("{run}/");
         self.map().keys().any(|key| key.starts_with(&prefix))
     }

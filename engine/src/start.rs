@@ -8,8 +8,8 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Event, RunStatus, What},
-    rows::step_key,
-    run::{claim::Claim, drive::Control, load, perform, recover, state::RunState},
+    rows::{RunRow, step_key},
+    run::{claim::Claim, drive::Control, finish, load, perform, recover, state::RunState},
     store::{Batch, Table},
 };
 
@@ -29,20 +29,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Undoes what runs that are over have left, and takes up every run that was interrupted. An engine that was started to
-    /// hold does neither: all is as it was found, but for what was thawed.
+    /// Undoes and releases what runs that are over have left, and takes up every run that was interrupted. An engine that
+    /// was started to hold does neither: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        for row in rows.iter().filter(|_| !self.holds()) {
+        let leases = self.leases.all();
+        let is_ended = |row: &RunRow| row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. });
+        for row in rows.iter().filter(|row| is_ended(row) && !self.holds()) {
             let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) && !duties.is_empty() {
+            if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
-                let undone = tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await;
+                let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
                 // It stays a duty, and is listed as left behind: no reason for an engine not to start.
                 if let Err(failure) = undone.unwrap_or_else(|error| Err(crate::failures::defect(&error))) {
                     tracing::error!(run = %row.run, "what it left cannot be undone: {failure}");
                 }
             }
+        }
+        if !self.holds() {
+            // Nothing waits for hosts that may be slow to answer.
+            let engine = Arc::clone(self);
+            drop(tokio::spawn(async move { finish::release_late(&engine).await }));
         }
         for row in rows.into_iter().filter(|row| !row.status.is_over()) {
             let run = row.run.clone();

@@ -174,7 +174,7 @@ impl Bench {
 
     /// Runs an operation to its end.
     pub(crate) async fn run(&self, operation: &str) -> RunSummary {
-        let accepted = self.offer().submit(self.submit(operation)).await.unwrap();
+        let accepted = Box::pin(self.offer().submit(self.submit(operation))).await.unwrap();
         self.ended(&accepted.run).await
     }
 
@@ -182,7 +182,7 @@ impl Bench {
     pub(crate) async fn ended(&self, run: &resplit_operations::ids::RunId) -> RunSummary {
         let mut events = self.offer().events(run.clone(), true).await.unwrap();
         while events.recv().await.is_some() {}
-        let summary = self.offer().run(run.clone()).await.unwrap().summary;
+        let summary = Box::pin(self.offer().run(run.clone())).await.unwrap().summary;
         assert!(summary.status.is_over(), "{:?}", summary.status);
         summary
     }

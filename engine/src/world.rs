@@ -13,6 +13,7 @@ use resplit_operations::{
 use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
 
 use crate::{
+    client::Client,
     engine::Engine,
     failures,
     protocol::{PairView, RunStatus, World, WorldRequest},
@@ -72,8 +73,8 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
                 .await
                 .unwrap_or_else(|error| Err(failures::defect(&error)))?
         } else {
-            let client = engine.peers.client(&plan.site, &host).await?;
-            client.world(&request).await.map_err(failures::of_client)?
+            let look = async |client: Client| client.world(&request).await;
+            engine.peers.ask(&plan.site, &host, look).await?
         };
         let _ = worlds.insert(host, world);
     }

@@ -1,7 +1,7 @@
 //! A file system that is really frozen: ext4 on a loop device, under a writer. As root only.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write,
     path::PathBuf,
     process::Command,
@@ -13,38 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::site::{DOCUMENTS, Site, TWO_PAIRS, told};
-
-/// A mounted ext4, thawed and unmounted when it goes.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn new(site: &Site, name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: only root can mount a file system");
-            return None;
-        }
-        let (image, at) = (site.path(&format!("{name}.img")), site.path(name));
-        File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        fs::create_dir_all(&at).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).args([&image, &at]));
-        Some(Self(at))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Frozen or not: a test that failed leaves nothing behind.
-        let _ = Command::new("fsfreeze").arg("-u").arg(&self.0).output();
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", told(&output));
-}
+use crate::{
+    mounted::{Mounted, run},
+    site::{DOCUMENTS, Site, TWO_PAIRS},
+};
 
 /// Writes all the time; remembers the longest pause.
 struct Writer {
@@ -90,7 +62,7 @@ fn frozen_site(hooks: &str) -> (Site, Option<Mounted>) {
 #[test]
 fn a_frozen_backup_under_a_writer_stays_within_its_budget() {
     let (site, Some(mounted)) = frozen_site("") else { return };
-    let writer = Writer::new(mounted.0.join("written"));
+    let writer = Writer::new(mounted.path().join("written"));
     for _ in 0..5 {
         let before = writer.writes.load(Ordering::Relaxed);
         site.succeed(&["run", "documents"]);
@@ -109,7 +81,7 @@ fn a_frozen_backup_under_a_writer_stays_within_its_budget() {
 fn an_engine_killed_inside_the_window_leaves_nothing_frozen() {
     let site_hook = "hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n";
     let (site, Some(mounted)) = frozen_site(site_hook) else { return };
-    let writer = Writer::new(mounted.0.join("written"));
+    let writer = Writer::new(mounted.path().join("written"));
     let run = site.spawn(&["run", "documents"]);
     // Wait until writes stand still: the window is open.
     let mut last = (writer.writes.load(Ordering::Relaxed), Instant::now());
@@ -147,7 +119,7 @@ fn a_window_over_its_budget_is_thawed_and_fails() {
     let (site, Some(mounted)) = frozen_site("hooks: { in_window: [ { argv: [sleep, '6'] } ] }\n") else {
         return;
     };
-    let writer = Writer::new(mounted.0.join("written"));
+    let writer = Writer::new(mounted.path().join("written"));
     let said = site.fail(&["run", "documents"], 1);
     let longest = writer.stop();
     assert!(longest < 4_000, "a write took {longest} ms, the budget is 3000 ms");
@@ -163,4 +135,57 @@ fn what_is_no_mount_point_is_not_frozen() {
     let said = site.fail(&["run", "documents"], 4);
     assert!(said.contains("mount point") || said.contains("root"), "{said}");
     assert!(site.catalog("fileserver").is_empty());
+}
+
+#[test]
+fn what_somebody_else_froze_is_listed_and_left_alone() {
+    let (site, Some(mounted)) = frozen_site("") else { return };
+    run(Command::new("fsfreeze").arg("-f").arg(mounted.path()));
+    let left = site.json(&["leftovers"]);
+    assert_eq!(left[0]["kind"], "freeze", "{left}");
+    assert!(left[0]["next"].as_str().unwrap().contains("fsfreeze --unfreeze"), "{left}");
+    site.succeed(&["leftovers", "release", "--yes"]);
+    assert_eq!(site.json(&["leftovers"]), left, "only what resplit froze is thawed");
+    run(Command::new("fsfreeze").arg("-u").arg(mounted.path()));
+    assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn an_engine_that_holds_thaws_all_the_same() {
+    let (site, Some(mounted)) = frozen_site("hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n") else {
+        return;
+    };
+    let child = site.spawn(&["run", "documents"]);
+    let watchdogs = || {
+        let pattern = format!("watchdog --filesystem {}", mounted.0.display());
+        let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect::<Vec<i32>>()
+    };
+    let hook = || fs::read_dir(site.path("state/commands")).is_ok_and(|mut runs| runs.next().is_some());
+    let began = Instant::now();
+    while watchdogs().is_empty() || !hook() {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing was ever frozen");
+    }
+    // All at once: neither notices the other's end.
+    let all = watchdogs();
+    all.iter().for_each(|pid| crate::site::kill(*pid, "STOP"));
+    site.kill_engines();
+    all.iter().for_each(|pid| crate::site::kill(*pid, "KILL"));
+    let _ = child.wait_with_output().unwrap();
+    site.succeed(&["--hold", "status"]);
+    let before = Instant::now();
+    fs::write(mounted.0.join("written"), "x").unwrap();
+    assert!(before.elapsed() < Duration::from_secs(1), "it was still frozen");
+    let shown = site.json(&["show", "latest"]);
+    let split = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "quiesce").unwrap();
+    assert_eq!(split["recovery"]["recovery"], "run", "{shown}");
+    assert!(split["recovery"]["because"].as_str().unwrap().contains("window"), "{shown}");
+    let left = site.json(&["leftovers"]);
+    assert!(left.as_array().unwrap().iter().any(|row| row["kind"] == "freeze" && row["standing"] == "held"));
+    site.succeed(&["resume", "latest"]);
+    let shown = site.json(&["show", "latest"]);
+    let resync = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "resync").unwrap();
+    assert!(resync["again"].as_str().unwrap().contains("window"), "{resync}");
+    assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
+    site.assert_clean();
 }

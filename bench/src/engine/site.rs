@@ -94,7 +94,8 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
         drivers: drivers(&program),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines { program, site: place.to_owned(), build: build.clone() },
+        peers: PeerEngines { program, site: place.to_owned(), build: build.clone(), hold: false },
+        hold: false,
         build,
         owner: Owner::current()?,
     })?))

@@ -18,7 +18,7 @@ struct Host {
 fn host() -> Host {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(directory.path()).unwrap();
-    let leases = Leases::new(&store).unwrap();
+    let leases = Leases::new(&store, Timestamp::UNIX_EPOCH).unwrap();
     Host { store, leases, _directory: directory }
 }
 
@@ -163,11 +163,11 @@ fn a_run_that_is_still_to_be_finished_keeps_what_its_dead_engine_took() {
 fn leases_outlive_the_engine_in_the_store() {
     let host = host();
     let _ = granted(&host.ask("a", &me(), &[(volume("v"), 1), (drive(), 1)]));
-    assert_eq!(Leases::new(&host.store).unwrap().all().len(), 2);
+    assert_eq!(Leases::new(&host.store, Timestamp::UNIX_EPOCH).unwrap().all().len(), 2);
     let mut released = host.leases.release(&host.store, &"a".into()).unwrap();
     released.sort();
     assert_eq!(released, [volume("v"), drive()]);
-    assert!(Leases::new(&host.store).unwrap().all().is_empty());
+    assert!(Leases::new(&host.store, Timestamp::UNIX_EPOCH).unwrap().all().is_empty());
     assert!(host.leases.release(&host.store, &"a".into()).unwrap().is_empty());
 }
 

@@ -13,7 +13,15 @@ fn staging(path: PathBuf) -> Obligation {
 fn take(bench: &Bench, run: &RunId, paths: &[PathBuf]) {
     for path in paths {
         let mut batch = Batch::default();
-        put(&mut batch, run, &"step".into(), &staging(path.clone()), bench.engine.next_duty()).unwrap();
+        put(
+            &mut batch,
+            run,
+            &"step".into(),
+            &staging(path.clone()),
+            bench.engine.clock.now(),
+            bench.engine.next_duty(),
+        )
+        .unwrap();
         let _ = bench.engine.store.commit(batch).unwrap();
     }
 }

@@ -15,14 +15,11 @@ use crate::{
     client::ClientError,
     engine::Engine,
     failures,
+    peers::{PAUSE, TRIES},
     protocol::{Event, StepEnd, StepMessage, StepRequest, What},
     work::Task,
 };
 
-/// How often a host that cannot be reached is tried again before the step is parked.
-const TRIES: u32 = 5;
-/// The first pause between such tries; it doubles.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 

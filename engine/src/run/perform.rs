@@ -19,7 +19,6 @@ use crate::{
     bind,
     client::Client,
     engine::Engine,
-    failures,
     protocol::{Event, LeaseReply, LeaseRequest, RunStatus, What},
     store::Batch,
 };
@@ -34,7 +33,7 @@ pub(crate) fn start(claim: Claim, state: RunState) -> Arc<Control> {
     let control = claim.start();
     let reached = Arc::clone(&control);
     drop(tokio::spawn(async move {
-        let ended = perform(&engine, state, control).await;
+        let ended = Box::pin(perform(&engine, state, control)).await;
         {
             // Whoever hears that it is over finds it over, and may start it again.
             let mut active = engine.active();
@@ -195,19 +194,24 @@ async fn try_each(
             owner: engine.owner.clone(),
             resources,
         };
-        let client =
-            if host == engine.host { None } else { Some(engine.peers.client(&plan.site, &host).await?) };
         // From here on it may have been given, whether or not the reply arrives.
         taken.push(host.clone());
-        let reply = match &client {
-            None => engine.give_lease(&request)?,
-            Some(client) => client.lease(&request).await.map_err(failures::of_client)?,
+        let reply = if host == engine.host {
+            engine.give_lease(&request)?
+        } else {
+            let lease = async |client: Client| client.lease(&request).await;
+            engine.peers.ask(&plan.site, &host, lease).await?
         };
         match reply {
             LeaseReply::Granted { token: given } if host == engine.host => token = given,
             LeaseReply::Granted { .. } => {}
             LeaseReply::Held { by, releases } => {
                 let _ = taken.pop();
+                let client = if host == engine.host {
+                    None
+                } else {
+                    Some(engine.peers.client(&plan.site, &host).await?)
+                };
                 let names: Vec<_> =
                     by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
                 return Ok(Tried::Held { waiting_for: names.join(", "), client, releases });
@@ -231,10 +235,8 @@ pub(crate) async fn give_back(engine: &Arc<Engine>, plan: &Plan, run: &RunId, ho
         let given_back = if *host == engine.host {
             engine.leases.release(&engine.store, run).map(drop).map_err(|error| error.to_string())
         } else {
-            match engine.peers.client(&plan.site, host).await {
-                Ok(client) => client.release(run).await.map_err(|error| error.to_string()),
-                Err(failure) => Err(failure.message),
-            }
+            let release = async |client: Client| client.release(run).await;
+            engine.peers.ask(&plan.site, host, release).await.map_err(|failure| failure.message)
         };
         if let Err(error) = given_back {
             tracing::warn!(%run, "a lease of host {host} could not be given back: {error}");

@@ -16,6 +16,8 @@ mod committer;
 mod error;
 mod files;
 mod frame;
+#[cfg(debug_assertions)]
+mod killed;
 mod log;
 mod open;
 mod place;

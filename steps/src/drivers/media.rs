@@ -80,6 +80,9 @@ pub struct Cartridge {
     pub capacity: u64,
     /// What closed datasets take of that, label included, in bytes.
     pub used: u64,
+    /// Bytes after the last closed dataset: the beginning of one that was never closed. The next one takes their place.
+    #[serde(default)]
+    pub unclosed: u64,
     /// How many closed datasets it has.
     pub datasets: u32,
     /// Why it cannot be used, if so: damaged, foreign.
@@ -169,6 +172,14 @@ pub fn choose_from(
             bound - room(best)
         ),
     };
-    let help = "see resplit tape list; then give the library more slots or larger cartridges in site.yaml";
+    let mut help = format!(
+        "raise 'slots' or 'cartridge_size' of library '{library}' in site.yaml (cartridges that exist keep their size); \
+         resplit tape list shows what they hold"
+    );
+    let unusable: Vec<String> =
+        cartridges.iter().filter_map(|c| Some(format!("{}: {}", c.barcode, c.unusable.as_ref()?))).collect();
+    if !unusable.is_empty() {
+        help = format!("{help}. Not usable: {}", unusable.join("; "));
+    }
     Err(Failure::refused(text).with_help(help))
 }

@@ -26,9 +26,11 @@ mod links;
 mod list;
 mod lock;
 mod overwrite;
+mod packed;
 mod pass;
 mod place;
 mod progress;
+mod remnants;
 mod remove;
 mod space;
 mod stat;
@@ -191,6 +193,10 @@ impl PairDriver for DirectoryPairs {
         work: &Work,
     ) -> Result<CopyReport, Failure> {
         copy_out::copy_out(image, paths, to, work)
+    }
+
+    fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
+        remnants::remnants(pair)
     }
 
     fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {

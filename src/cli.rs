@@ -41,6 +41,9 @@ pub(crate) struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Start engines that leave interrupted runs as they are, until `resplit resume RUN`
+    #[arg(long, global = true)]
+    pub(crate) hold: bool,
     /// Colour: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     #[arg(hide_possible_values = true)]

@@ -50,6 +50,8 @@ pub(crate) struct Place {
     pub(crate) site: Site,
     /// What the operation files declare; empty if they were not wanted.
     pub(crate) definitions: Partial,
+    /// Whether engines that are started leave interrupted runs as they are.
+    pub(crate) hold: bool,
 }
 
 /// The engines of some hosts, in the order of their names.
@@ -86,7 +88,7 @@ impl Session {
         if let Some(host) = self.said_host() {
             let _ = hosts::named(&site, &host)?;
         }
-        Ok(Place { directory, site, definitions })
+        Ok(Place { directory, site, definitions, hold: self.global.hold })
     }
 
     /// An operation. What is wrong with others is told in a word, and hinders nothing.
@@ -156,9 +158,18 @@ impl Place {
             program: std::env::current_exe().map_err(unknown)?,
             site: self.directory.clone(),
             build: build::identity(),
+            hold: self.hold,
         };
         let start = starter.start(host, &found.state);
-        background::ensure(&start).await.map_err(|error| unstarted(host, error))
+        let client = background::ensure(&start).await.map_err(|error| unstarted(host, error))?;
+        if self.hold && !client.info().await.map_err(stop)?.hold {
+            let text =
+                format!("the engine of '{host}' is at work already, and takes up what was interrupted");
+            return Err(Stop::new(Exit::Busy, text).help(
+                "once it is idle it ends by itself; --hold has to be said to the first command after that",
+            ));
+        }
+        Ok(client)
     }
 
     /// The engines of these hosts, each started if it does not run.

@@ -1,6 +1,8 @@
 //! Ratios against peers and physical limits, measured in one run on one machine: `cargo run --release -p resplit-bench`,
 //! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
 
+mod engine;
+mod media;
 mod pairs;
 mod store;
 
@@ -12,10 +14,24 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 2] = [("store", store::run), ("pairs", |scratch| Ok(pairs::run(scratch)?))];
+const ALL: [(&str, Benchmark); 4] = [
+    ("store", store::run),
+    ("engine", engine::run),
+    ("pairs", |scratch| Ok(pairs::run(scratch)?)),
+    ("media", |scratch| {
+        media::run(scratch);
+        Ok(())
+    }),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked: Vec<String> = env::args().skip(1).collect();
+    // A process of its own, whose memory is measured.
+    if let [chain, plan, place] = asked.as_slice()
+        && chain == "--chain"
+    {
+        return engine::child(Path::new(plan), Path::new(place));
+    }
     if let Some(unknown) = asked.iter().find(|asked| !ALL.iter().any(|(name, _)| name == asked)) {
         let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
         return Err(format!("'{unknown}' is not measured here; there are: {}", names.join(", ")).into());

@@ -29,7 +29,7 @@ const FILES: usize = 100;
 /// # Errors
 ///
 /// A peer that cannot be run, or a file system that refuses.
-pub fn run(scratch: &Path) -> io::Result<()> {
+pub(crate) fn run(scratch: &Path) -> io::Result<()> {
     let place = scratch.join("resplit-bench-pairs");
     let result = rows(&place);
     let _ = Command::new("umount").arg(place.join("reflinks")).stderr(Stdio::null()).status();

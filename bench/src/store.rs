@@ -115,7 +115,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// The most memory that this process ever had resident, in KiB.
-fn peak_memory() -> Result<u64, Box<dyn Error>> {
+pub(crate) fn peak_memory() -> Result<u64, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

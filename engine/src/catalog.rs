@@ -1,5 +1,10 @@
 //! The catalog of this host: one row a record.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use jiff::Timestamp;
 use resplit_operations::{
     ids::BackupId,
@@ -11,9 +16,27 @@ use crate::store::{Batch, Store, StoreError, Table};
 /// The row that keeps the next backup ID.
 const NEXT_ID: &str = "backup";
 
-/// All records, in the order of their IDs.
-pub(crate) fn all(store: &Store) -> Result<Vec<Record>, StoreError> {
-    Ok(store.scan(Table::Catalog, "")?.into_iter().map(|(_, record)| record).collect())
+/// The catalog as it was last read: read again only once it has changed.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    last: Mutex<Option<(u64, Arc<Vec<Record>>)>>,
+}
+
+impl Catalog {
+    /// All records, in the order of their IDs.
+    pub(crate) fn all(&self, store: &Store) -> Result<Arc<Vec<Record>>, StoreError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = store.changes(Table::Catalog);
+        if let Some((of, records)) = &*last
+            && *of == changes
+        {
+            return Ok(Arc::clone(records));
+        }
+        let records = store.scan(Table::Catalog, "")?.into_iter().map(|(_, record)| record).collect();
+        let records = Arc::new(records);
+        *last = Some((changes, Arc::clone(&records)));
+        Ok(records)
+    }
 }
 
 /// The next backup ID.
@@ -59,17 +82,22 @@ pub(crate) fn apply(records: &mut Vec<Record>, change: &CatalogChange, now: Time
     }
 }
 
+fn by_id(records: &[Record]) -> BTreeMap<BackupId, &Record> {
+    records.iter().map(|record| (record.id, record)).collect()
+}
+
 /// Adds to a batch what changes between two states of the catalog.
 pub(crate) fn put_difference(
     batch: &mut Batch,
     before: &[Record],
     after: &[Record],
 ) -> Result<(), StoreError> {
-    for gone in before.iter().filter(|record| !after.iter().any(|other| other.id == record.id)) {
-        batch.delete(Table::Catalog, &gone.id.to_string());
+    let (old, new) = (by_id(before), by_id(after));
+    for gone in old.keys().filter(|id| !new.contains_key(id)) {
+        batch.delete(Table::Catalog, &gone.to_string());
     }
-    for record in after.iter().filter(|record| !before.contains(record)) {
-        batch.put(Table::Catalog, &record.id.to_string(), record)?;
+    for (id, record) in new.iter().filter(|(id, record)| old.get(id) != Some(record)) {
+        batch.put(Table::Catalog, &id.to_string(), record)?;
     }
     Ok(())
 }

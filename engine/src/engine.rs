@@ -1,7 +1,7 @@
 //! The engine of one host: what all its parts share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +10,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use resplit_operations::ids::{BackupId, HostId, RunId};
+use resplit_operations::{
+    ids::{BackupId, HostId, RunId},
+    record::Record,
+};
 use resplit_steps::{
     context::{Clock, Directories},
     drivers::{Drivers, identity::Owner, quiesce::WindowKeeper},
@@ -18,14 +21,14 @@ use resplit_steps::{
 use tokio::sync::watch;
 
 use crate::{
-    catalog,
+    catalog::{self, Catalog},
     leases::Leases,
     logs::Logs,
     peers::PeerEngines,
     protocol::EngineInfo,
     run::drive::Control,
     serve_step::Serving,
-    store::{Found, Opened, Store},
+    store::{Found, Opened, Store, StoreError},
 };
 
 /// What an engine is made of.
@@ -46,6 +49,8 @@ pub struct Parts {
     pub build: String,
     /// This process.
     pub owner: Owner,
+    /// Whether interrupted runs are left as they are until somebody resumes them.
+    pub hold: bool,
 }
 
 /// The engine of one host.
@@ -53,6 +58,7 @@ pub struct Engine {
     pub(crate) host: HostId,
     pub(crate) directories: Directories,
     pub(crate) store: Store,
+    catalog: Catalog,
     pub(crate) drivers: Drivers,
     pub(crate) windows: Arc<dyn WindowKeeper>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -71,16 +77,18 @@ pub struct Engine {
     started: Timestamp,
     build: String,
     opened: Option<String>,
+    hold: bool,
+    held: Mutex<BTreeSet<RunId>>,
 }
 
 impl Engine {
     /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
-    pub fn open(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
+    pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let (store, opened) = Store::open(&parts.state)?;
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store)?,
+            leases: Leases::new(&store, parts.clock.now())?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
@@ -92,8 +100,11 @@ impl Engine {
             started: parts.clock.now(),
             build: parts.build,
             opened: notice(&opened),
+            hold: parts.hold,
+            held: Mutex::default(),
             host: parts.host,
             store,
+            catalog: Catalog::default(),
             drivers: parts.drivers,
             windows: parts.windows,
             clock: parts.clock,
@@ -111,12 +122,33 @@ impl Engine {
             started: self.started,
             busy: self.is_busy(),
             store: self.opened.clone(),
+            hold: self.hold,
+            held: self.held().iter().cloned().collect(),
         }
     }
 
-    /// Whether anything runs, waits or is leased to a live engine.
+    /// Whether it was started to leave interrupted runs as they are.
+    pub(crate) const fn holds(&self) -> bool {
+        self.hold
+    }
+
+    /// The interrupted runs that it leaves as they are.
+    pub(crate) fn held(&self) -> MutexGuard<'_, BTreeSet<RunId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
+    /// again by the next command, and take them up.
     pub fn is_busy(&self) -> bool {
-        !self.active().is_empty() || self.serving.is_busy() || self.leases.any_alive(&self.owner)
+        !self.active().is_empty()
+            || !self.held().is_empty()
+            || self.serving.is_busy()
+            || self.leases.any_alive(&self.owner)
+    }
+
+    /// The records of this host, in the order of their IDs.
+    pub(crate) fn catalog(&self) -> Result<Arc<Vec<Record>>, StoreError> {
+        self.catalog.all(&self.store)
     }
 
     /// Says that something has ended.

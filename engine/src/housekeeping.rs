@@ -11,6 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use resplit_operations::{
     ids::{HostId, LibraryId, OperationId, RunId},
+    plan::Resource,
     record::Record,
     site::Site,
 };
@@ -18,7 +19,6 @@ use resplit_steps::failure::Failure;
 use serde::Serialize;
 
 use crate::{
-    catalog,
     engine::Engine,
     obligations,
     protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
@@ -71,6 +71,18 @@ impl Engine {
         Ok(told)
     }
 
+    /// Undoes what a run that is over has left on this host, and releases what it held here; gives what there was to
+    /// undo. May block.
+    pub(crate) fn leave(&self, run: &RunId) -> Result<Vec<String>, Failure> {
+        let told = self.end_run_here(run)?;
+        for resource in self.leases.release(&self.store, run)? {
+            if let Resource::Drive(library) = resource {
+                self.export_catalog(&library);
+            }
+        }
+        Ok(told)
+    }
+
     /// Puts this host's catalog beside a library. That it could not be written is told, and fails nothing.
     pub(crate) fn export_catalog(&self, library: &LibraryId) {
         if let Err(error) = self.try_export(library) {
@@ -82,7 +94,7 @@ impl Engine {
         let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
             return Ok(());
         };
-        let records = catalog::all(&self.store)?;
+        let records = self.catalog()?;
         let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
         let bytes =
             serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
@@ -98,7 +110,7 @@ impl Engine {
         }
         let now = self.clock.now();
         for mut rows in by_operation.into_values() {
-            rows.sort_by(|a, b| b.accepted.cmp(&a.accepted));
+            rows.sort_by_key(|row| std::cmp::Reverse(row.accepted));
             for (age, row) in rows.into_iter().enumerate() {
                 let old = row.ended.is_some_and(|ended| now.duration_since(ended) > LONGEST);
                 let open = !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });

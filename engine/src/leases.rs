@@ -19,6 +19,8 @@ const NEXT_TOKEN: &str = "token";
 /// The leases that this host has given.
 pub(crate) struct Leases {
     given: Mutex<Vec<Lease>>,
+    /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
+    /// counted looks again at once.
     releases: watch::Sender<u64>,
 }
 
@@ -31,9 +33,10 @@ fn key(lease: &Lease) -> String {
 }
 
 impl Leases {
-    pub(crate) fn new(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
         let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
-        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(0) })
+        let releases = u64::try_from(started.as_microsecond()).unwrap_or_default();
+        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(releases) })
     }
 
     fn given(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {

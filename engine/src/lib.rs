@@ -8,6 +8,7 @@ pub mod client;
 pub mod definitions;
 pub mod engine;
 mod failures;
+mod held;
 mod housekeeping;
 mod leases;
 mod logs;
@@ -26,6 +27,8 @@ pub mod service;
 pub mod socket;
 mod start;
 pub mod store;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod work;
 mod world;

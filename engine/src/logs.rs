@@ -99,7 +99,7 @@ impl Logs {
         drop(live);
         let mut reader = Lines::open(&self.path(run))?;
         let (sender, receiver) = mpsc::channel(FOLLOWER_QUEUE);
-        let _ = tokio::spawn(async move {
+        drop(tokio::spawn(async move {
             loop {
                 let over = written.as_mut().is_none_or(|written| written.borrow_and_update().1);
                 for event in reader.rest() {
@@ -118,7 +118,7 @@ impl Logs {
                     () = sender.closed() => return,
                 }
             }
-        });
+        }));
         Ok(receiver)
     }
 

@@ -1,24 +1,23 @@
 //! What the engine offers through its socket.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use resplit_operations::{
     ids::{BackupId, RunId},
-    plan::{Purpose, Resource},
+    plan::Purpose,
     record::{CatalogChange, Lock, Record, TapeState},
 };
 use resplit_steps::failure::Failure;
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
-    catalog,
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    housekeeping, place, preview,
+    held, housekeeping, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
-        RecordVerb, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
-        StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
+        RecordVerb, Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector,
+        StepDetail, StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
     run::{
@@ -68,11 +67,16 @@ impl Offer {
     /// Takes a run up again, with some of its steps set back.
     async fn again(&self, mut state: RunState, nodes: Vec<petgraph::graph::NodeIndex>) -> Reply<Accepted> {
         let engine = &self.0;
-        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile.
-        let resyncs = state.resyncs();
+        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile. What is restored
+        // stays what was accepted.
+        let pairs = state.on_pairs();
         let waiting = |node| matches!(state.row_of(node).status, StepStatus::Waiting);
-        if !resyncs.is_empty() && resyncs.into_iter().all(waiting) {
-            state.row.binding = None;
+        if !pairs.is_empty() && pairs.into_iter().all(waiting) {
+            let source = state.row.binding.take().and_then(|binding| binding.source);
+            if let Some(source) = source {
+                let (host, id) = (Some(source.host), source.record.id);
+                state.row.options.backup = Some(Selector { host, id });
+            }
         }
         state.row.status = RunStatus::Waiting { waiting_for: "its turn".to_owned() };
         state.row.ended = None;
@@ -155,6 +159,9 @@ impl Service for Offer {
 
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         let state = self.state(&run)?;
+        let held = self.0.held().contains(&run);
+        let mut foreseen =
+            if held { held::foresee(&self.0, &mut self.state(&run)?).await } else { BTreeMap::new() };
         let step_list = state
             .order()
             .iter()
@@ -163,9 +170,12 @@ impl Service for Offer {
                 kind: state.step(*node).action.kind().to_owned(),
                 host: state.step(*node).host.clone(),
                 status: state.row_of(*node).status.clone(),
+                again: state.row_of(*node).again.clone(),
+                recovery: foreseen.remove(node),
             })
             .collect();
-        Ok(RunDetail { summary: state.row.summary(), binding: state.row.binding.clone(), step_list })
+        let (summary, binding) = (state.row.summary(), state.row.binding.clone());
+        Ok(RunDetail { summary, held, binding, step_list })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -176,6 +186,11 @@ impl Service for Offer {
 
     async fn resume(&self, run: RunId) -> Reply<Accepted> {
         let mut state = self.state(&run)?;
+        // One that is held goes on as it would have done by itself: nothing that has failed is tried again yet.
+        if self.0.held().contains(&run) && !self.0.active().contains_key(&run) {
+            let _ = self.0.take_up(state).await.map_err(internally)?;
+            return Ok(Accepted { run });
+        }
         let status = &state.row.status;
         match status {
             // An engine that was started to resume it has taken it up by itself.
@@ -212,6 +227,10 @@ impl Service for Offer {
             return Ok(());
         }
         let mut state = self.state(&run)?;
+        if self.0.held().contains(&run) {
+            self.0.take_up(state).await.map_err(internally)?.cancel();
+            return Ok(());
+        }
         let RunStatus::Parked { questions } = state.row.status.clone() else {
             return Err(conflict(
                 format!("run {run} is {}", state.row.status.word()),
@@ -250,7 +269,7 @@ impl Service for Offer {
     }
 
     async fn catalog(&self) -> Reply<Vec<Record>> {
-        Ok(catalog::all(&self.0.store)?)
+        Ok(self.0.catalog()?.to_vec())
     }
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
@@ -302,14 +321,7 @@ impl Service for Offer {
     async fn release(&self, run: RunId) -> Reply<()> {
         let engine = Arc::clone(&self.0);
         let ended = tokio::task::spawn_blocking(move || {
-            let told = engine.end_run_here(&run)?;
-            let resources = engine.leases.release(&engine.store, &run)?;
-            for resource in resources {
-                if let Resource::Drive(library) = resource {
-                    engine.export_catalog(&library);
-                }
-            }
-            for text in told {
+            for text in engine.leave(&run)? {
                 tracing::info!(%run, "{text}");
             }
             engine.note_quiet();
@@ -321,6 +333,10 @@ impl Service for Offer {
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
         housekeeping::remember_libraries(&self.0, &request.site)?;
         serve_step::serve(&self.0, request)
+    }
+
+    async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
+        serve_step::foresee(&self.0, request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use resplit_operations::{ids::HostId, site::Site};
@@ -11,9 +12,14 @@ use tokio::runtime::Handle;
 
 use crate::{
     background::{Start, ensure},
-    client::Client,
+    client::{Client, ClientError},
     failures,
 };
+
+/// How often a host that cannot be reached is asked before that is told.
+pub(crate) const TRIES: u32 = 5;
+/// The first pause between such tries; it doubles.
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
 /// How the engines of other hosts are started.
 #[derive(Clone, Debug)]
@@ -24,6 +30,8 @@ pub struct PeerEngines {
     pub site: PathBuf,
     /// The program's version and build.
     pub build: String,
+    /// Whether those that are started leave interrupted runs as they are.
+    pub hold: bool,
 }
 
 impl PeerEngines {
@@ -42,9 +50,13 @@ impl PeerEngines {
 
     /// How the engine of a host is started.
     pub fn start(&self, host: &HostId, state: &Path) -> Start {
+        let mut arguments = Self::arguments(&self.site, host, state);
+        if self.hold {
+            arguments.push("--hold".into());
+        }
         Start {
             program: self.program.clone(),
-            arguments: Self::arguments(&self.site, host, state),
+            arguments,
             site: self.site.clone(),
             state: state.to_owned(),
             host: host.clone(),
@@ -62,6 +74,31 @@ impl PeerEngines {
                 .with_help(format!("resplit --host {host} status"))
         })
     }
+
+    /// Asks the engine of another host for what may be asked twice: one that is killed over it is started, and asked
+    /// again.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        site: &Site,
+        host: &HostId,
+        question: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            if let Ok(client) = self.client(site, host).await {
+                match question(client).await {
+                    Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {}
+                    answered => return answered.map_err(failures::of_client),
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        question(self.client(site, host).await?).await.map_err(failures::of_client)
+    }
 }
 
 /// The peers of one step, which is not async.
@@ -74,8 +111,8 @@ pub(crate) struct StepPeers<'a> {
 impl Peers for StepPeers<'_> {
     fn send_file(&self, to: &HostId, name: &str, bytes: &[u8], digest: &str) -> Result<PathBuf, Failure> {
         self.handle.block_on(async {
-            let client = self.engines.client(self.site, to).await?;
-            client.place(name, digest, bytes.to_vec()).await.map_err(failures::of_client)
+            let place = async |client: Client| client.place(name, digest, bytes.to_vec()).await;
+            self.engines.ask(self.site, to, place).await
         })
     }
 }

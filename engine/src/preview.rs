@@ -146,7 +146,7 @@ pub(crate) async fn check_windows(
         match step.action {
             Action::Command(_) => return Ok(()),
             Action::Quiesce(_) if step.host == engine.host => {
-                let _ = task(state, step, &site, &binding).prepare(engine, Vec::new()).await?;
+                let _ = task(state, step, &site, &binding).prepare(engine, Arc::default()).await?;
             }
             _ => {}
         }

@@ -40,6 +40,8 @@ pub struct EngineArguments {
     pub idle: Duration,
     /// The program's version and build.
     pub build: String,
+    /// Whether it leaves interrupted runs as they are until somebody resumes them.
+    pub hold: bool,
 }
 
 /// Runs an engine in the background until it is idle, or told to stop. Call it before anything else runs in the process.
@@ -127,8 +129,14 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
         drivers: drivers(&program),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines { program, site: arguments.site.clone(), build: arguments.build.clone() },
+        peers: PeerEngines {
+            program,
+            site: arguments.site.clone(),
+            build: arguments.build.clone(),
+            hold: arguments.hold,
+        },
         build: arguments.build.clone(),
+        hold: arguments.hold,
         owner: Owner::current().map_err(|error| format!("cannot tell which process this is: {error}"))?,
     };
     match Engine::open(parts) {

@@ -40,6 +40,12 @@ pub struct EngineInfo {
     pub busy: bool,
     /// What opening the store found, if it was anything but a clean shutdown.
     pub store: Option<String>,
+    /// Whether it was started with `--hold`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
+    /// The interrupted runs that it holds on that account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<RunId>,
 }
 
 /// A run to be started, or previewed.
@@ -164,6 +170,9 @@ pub struct RunDetail {
     /// In short.
     #[serde(flatten)]
     pub summary: RunSummary,
+    /// Whether it was interrupted, and the engine, started with `--hold`, does not take it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// What the plan meant, once it was bound.
     pub binding: Option<Binding>,
     /// The steps, in topological order.
@@ -182,6 +191,43 @@ pub struct StepDetail {
     /// Its state.
     #[serde(flatten)]
     pub status: StepStatus,
+    /// Why it ran again, or ran on, after it had been interrupted, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+    /// What recovery would do of it, where the run was interrupted and is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// What recovery would do of a step that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "recovery", rename_all = "snake_case")]
+pub enum Recovery {
+    /// It did not happen, or so that doing it again completes it: run it.
+    Run {
+        /// How that is known.
+        because: String,
+    },
+    /// It happened: adopt it.
+    Adopt {
+        /// How that is known.
+        because: String,
+    },
+    /// It still runs: wait for it.
+    WaitFor {
+        /// How that is known.
+        because: String,
+    },
+    /// It cannot be known: park, and ask this.
+    Park {
+        /// The question.
+        question: String,
+    },
+    /// It could not be asked now.
+    Unknown {
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// The state of a step, with what is known in that state and no other.
@@ -547,6 +593,9 @@ pub enum StepMessage {
     Ended {
         /// How.
         end: Box<StepEnd>,
+        /// Why it ran again, or ran on, after it had been interrupted, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<String>,
     },
 }
 

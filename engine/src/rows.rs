@@ -83,11 +83,14 @@ pub(crate) struct StepRow {
     /// What it established, once it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// Why it ran again, or ran on, after it had been interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
 }
 
 impl StepRow {
     pub(crate) const fn waiting(attempts: u32) -> Self {
-        Self { status: StepStatus::Waiting, attempts, intent: None, facts: None }
+        Self { status: StepStatus::Waiting, attempts, intent: None, facts: None, again: None }
     }
 }
 
@@ -99,6 +102,9 @@ pub(crate) struct ServedRow {
     pub intent: Intent,
     /// How it ended; `None` while it runs, or was interrupted.
     pub end: Option<StepEnd>,
+    /// Why it ran again, or ran on, after it had been interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
 }
 
 /// The key of a step's row: the run, and the step's place in topological order.

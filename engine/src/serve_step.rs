@@ -10,7 +10,7 @@ use std::{
 use resplit_operations::ids::RunId;
 use resplit_steps::{
     context::{Progress, Work},
-    contract::{Intent, Probe},
+    contract::Probe,
     failure::Failure,
 };
 use tokio::sync::{mpsc, watch};
@@ -18,9 +18,10 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     engine::Engine,
     failures,
-    protocol::{Refusal, StepEnd, StepMessage, StepRequest},
+    protocol::{Recovery, Refusal, StepEnd, StepMessage, StepRequest},
     rows::ServedRow,
-    store::{StoreError, Table},
+    run::launch::Ended,
+    store::Table,
     transaction::Transaction,
     work::Task,
 };
@@ -35,7 +36,7 @@ pub(crate) struct Serving(Mutex<HashMap<String, Arc<Running>>>);
 struct Running {
     attempt: u32,
     work: Work,
-    state: watch::Sender<(Option<Progress>, Option<StepEnd>)>,
+    state: watch::Sender<(Option<Progress>, Option<Ended>)>,
 }
 
 impl Serving {
@@ -52,7 +53,9 @@ impl Serving {
         let prefix = format!("{run}/");
         let map = self.map();
         let ours: Vec<_> = map.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
-        ours.iter().for_each(|(_, running)| running.work.cancel());
+        for (_, running) in &ours {
+            running.work.cancel();
+        }
         !ours.is_empty()
     }
 }
@@ -91,13 +94,13 @@ pub(crate) fn serve(
             let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
             let _ = map.insert(key.clone(), Arc::clone(&running));
             let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
-            let _ = tokio::spawn(async move {
+            drop(tokio::spawn(async move {
                 let end = execute(&engine, &key, request, row, work).await;
-                let end = end.unwrap_or_else(|failure| StepEnd::Failed { failure });
+                let end = end.unwrap_or_else(|failure| (StepEnd::Failed { failure }, None));
                 let _ = engine.serving.map().remove(&key);
                 served.state.send_modify(|(_, last)| *last = Some(end));
                 engine.note_quiet();
-            });
+            }));
             running
         }
     };
@@ -109,13 +112,13 @@ pub(crate) fn serve(
 fn follow(running: &Running) -> mpsc::Receiver<StepMessage> {
     let (sender, receiver) = mpsc::channel(16);
     let mut state = running.state.subscribe();
-    let _ = tokio::spawn(async move {
+    drop(tokio::spawn(async move {
         loop {
             let (progress, end) = state.borrow_and_update().clone();
             let message = match (progress, end) {
-                (_, Some(end)) => {
+                (_, Some((end, again))) => {
                     // Whoever asked may be gone; they will ask again.
-                    let _ = sender.send(StepMessage::Ended { end: Box::new(end) }).await;
+                    let _ = sender.send(StepMessage::Ended { end: Box::new(end), again }).await;
                     return;
                 }
                 (Some(progress), None) => StepMessage::Progress { progress },
@@ -130,7 +133,7 @@ fn follow(running: &Running) -> mpsc::Receiver<StepMessage> {
                 () = sender.closed() => return,
             }
         }
-    });
+    }));
     receiver
 }
 
@@ -140,39 +143,33 @@ async fn execute(
     request: StepRequest,
     row: Option<ServedRow>,
     work: Work,
-) -> Result<StepEnd, Failure> {
+) -> Result<Ended, Failure> {
     let (run, step, attempt, token) =
         (request.run.clone(), request.step.id.clone(), request.attempt, request.token);
-    let task = Task {
-        operation: request.operation,
-        purpose: request.purpose,
-        run: request.run,
-        step: request.step,
-        attempt,
-        site: Arc::new(request.site),
-        binding: Arc::new(request.binding),
-        facts: request.facts,
-        token,
-        work,
-    };
+    let task = task(request, work);
     let interrupted = match row.filter(|row| row.attempt == attempt) {
-        Some(ServedRow { end: Some(end), .. }) => return Ok(end),
+        Some(ServedRow { end: Some(end), again, .. }) => return Ok((end, again)),
         Some(row) => Some(row.intent),
         None => None,
     };
+    let mut again = None;
     let (intent, adopted) = if let Some(intent) = interrupted {
         match task.clone().probe(engine, intent.clone()).await? {
             Probe::Done { outcome, because } => {
                 (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) }))
             }
             Probe::Unknown { question } => (intent, Some(StepEnd::Parked { question, unreachable: false })),
-            Probe::NotDone { .. } | Probe::Running { .. } => (intent, None),
+            Probe::NotDone { because } | Probe::Running { because } => {
+                again = Some(because);
+                (intent, None)
+            }
         }
     } else {
         let mut transaction = Transaction::new(engine)?;
         let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
         transaction.intend(engine, &run, &step, &intent)?;
-        put(&mut transaction, key, attempt, token, &intent, None)?;
+        let row = ServedRow { attempt, token, intent: intent.clone(), end: None, again: None };
+        transaction.batch.put(Table::Served, key, &row)?;
         transaction.commit(engine).await?;
         (intent, None)
     };
@@ -187,19 +184,38 @@ async fn execute(
     if let StepEnd::Done { outcome, .. } = &end {
         transaction.conclude(engine, &run, outcome)?;
     }
-    put(&mut transaction, key, attempt, token, &intent, Some(&end))?;
+    let row = ServedRow { attempt, token, intent, end: Some(end.clone()), again: again.clone() };
+    transaction.batch.put(Table::Served, key, &row)?;
     transaction.commit(engine).await?;
-    Ok(end)
+    Ok((end, again))
 }
 
-fn put(
-    transaction: &mut Transaction,
-    key: &str,
-    attempt: u32,
-    token: u64,
-    intent: &Intent,
-    end: Option<&StepEnd>,
-) -> Result<(), StoreError> {
-    let row = ServedRow { attempt, token, intent: intent.clone(), end: end.cloned() };
-    transaction.batch.put(Table::Served, key, &row)
+fn task(request: StepRequest, work: Work) -> Task {
+    Task {
+        operation: request.operation,
+        purpose: request.purpose,
+        run: request.run,
+        step: request.step,
+        attempt: request.attempt,
+        site: Arc::new(request.site),
+        binding: Arc::new(request.binding),
+        facts: request.facts,
+        token: request.token,
+        work,
+    }
+}
+
+/// What recovery would do of a step that was asked for before: asks the world, changes nothing.
+pub(crate) async fn foresee(engine: &Arc<Engine>, request: StepRequest) -> Result<Recovery, Failure> {
+    let key = key(&request);
+    if engine.serving.map().contains_key(&key) {
+        return Ok(Recovery::WaitFor { because: format!("it runs on host '{}'", engine.host) });
+    }
+    let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
+    let because = |text: &str| format!("{text} on host '{}'", engine.host);
+    match row.filter(|row| row.attempt == request.attempt) {
+        Some(ServedRow { end: Some(_), .. }) => Ok(Recovery::Adopt { because: because("it has ended") }),
+        Some(row) => task(request, Work::silent()).foresee(engine, row.intent).await,
+        None => Ok(Recovery::Run { because: because("it did not begin") }),
+    }
 }

@@ -10,8 +10,8 @@ use resplit_operations::{
 use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
-    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Refusal,
-    RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Recovery,
+    Refusal, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
 };
 
 /// A reply.
@@ -51,6 +51,8 @@ pub trait Service: Send + Sync + 'static {
     fn release(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;
     /// Runs a step for another host's engine, or attaches to it, or answers how it ended.
     fn step(&self, request: StepRequest) -> impl Future<Output = Reply<Receiver<StepMessage>>> + Send;
+    /// What recovery would do of a step that another host's engine asked for before it was interrupted. Changes nothing.
+    fn foresee(&self, request: StepRequest) -> impl Future<Output = Reply<Recovery>> + Send;
     /// Places a file into staging, whole or not at all.
     fn place(
         &self,

@@ -8,8 +8,8 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Event, RunStatus, What},
-    rows::step_key,
-    run::{load, perform, recover},
+    rows::{RunRow, step_key},
+    run::{drive::Control, finish, load, perform, recover, state::RunState},
     store::{Batch, Table},
 };
 
@@ -20,7 +20,7 @@ impl Engine {
             let Obligation::Thaw { filesystem } = &duty.obligation else { continue };
             match self.windows.thaw(filesystem) {
                 Ok(true) => {
-                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display())
+                    tracing::warn!(run = %duty.run, "{} was frozen, and is thawed", filesystem.display());
                 }
                 Ok(false) => {}
                 Err(failure) => tracing::error!(run = %duty.run, "cannot thaw: {failure}"),
@@ -29,42 +29,58 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes up every run that was interrupted, and undoes what runs that are over have left.
+    /// Undoes and releases what runs that are over have left, and takes up every run that was interrupted. An engine that
+    /// was started to hold does neither: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        for row in &rows {
+        let leases = self.leases.all();
+        let is_ended = |row: &RunRow| row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. });
+        for row in rows.iter().filter(|row| is_ended(row) && !self.holds()) {
             let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. }) && !duties.is_empty() {
+            if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
-                let undone = tokio::task::spawn_blocking(move || engine.end_run_here(&run)).await;
+                let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
                 undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;
             }
         }
+        if !self.holds() {
+            // Nothing waits for hosts that may be slow to answer.
+            let engine = Arc::clone(self);
+            drop(tokio::spawn(async move { finish::release_late(&engine).await }));
+        }
         for row in rows.into_iter().filter(|row| !row.status.is_over()) {
             let run = row.run.clone();
-            let mut state = match load::state(&self.store, row) {
-                Ok(state) => state,
-                Err(failure) => {
-                    tracing::error!(%run, "cannot be recovered: {failure}");
-                    continue;
-                }
-            };
-            let lost = recover::lost_windows(&mut state);
-            let because = if lost.is_empty() {
-                "the engine ended while this run was at work: what was begun is asked about first".to_owned()
-            } else {
-                let names: Vec<_> = lost.iter().map(|node| state.step(*node).id.to_string()).collect();
-                format!("the engine ended inside the window: {} run again", names.join(", "))
-            };
-            let mut batch = Batch::default();
-            for node in lost {
-                batch.put(Table::Steps, &step_key(&run, state.place(node)), state.row_of(node))?;
+            if self.holds() {
+                let _ = self.held().insert(run);
+                continue;
             }
-            let _ = self.store.commit_async(batch).await?;
-            let (time, what) = (self.clock.now(), What::Recovering { because });
-            self.logs.tell(Event { time, run, step: None, host: None, what });
-            drop(perform::start(self, state));
+            match load::state(&self.store, row) {
+                Ok(state) => drop(self.take_up(state).await?),
+                Err(failure) => tracing::error!(%run, "cannot be recovered: {failure}"),
+            }
         }
         Ok(())
+    }
+
+    /// Takes up a run that was interrupted.
+    pub(crate) async fn take_up(self: &Arc<Self>, mut state: RunState) -> Result<Arc<Control>, Failure> {
+        let run = state.run().clone();
+        let lost = recover::lost_windows(&mut state);
+        let because = if lost.is_empty() {
+            "the engine ended while this run was at work: what was begun is asked about first".to_owned()
+        } else {
+            let names: Vec<_> = lost.iter().map(|node| state.step(*node).id.to_string()).collect();
+            format!("the engine ended inside the window: {} run again", names.join(", "))
+        };
+        let mut batch = Batch::default();
+        for node in lost {
+            batch.put(Table::Steps, &step_key(&run, state.place(node)), state.row_of(node))?;
+        }
+        let _ = self.store.commit_async(batch).await?;
+        let (time, what) = (self.clock.now(), What::Recovering { because });
+        self.logs.tell(Event { time, run: run.clone(), step: None, host: None, what });
+        let control = perform::start(self, state);
+        let _ = self.held().remove(&run);
+        Ok(control)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -22,22 +23,23 @@ use crate::{
 /// One commit in the making.
 pub(crate) struct Transaction {
     pub batch: Batch,
-    before: Vec<Record>,
-    pub catalog: Vec<Record>,
+    before: Arc<Vec<Record>>,
+    /// Copied once something in it changes.
+    pub catalog: Arc<Vec<Record>>,
     reserves: bool,
 }
 
 impl Transaction {
     pub(crate) fn new(engine: &Engine) -> Result<Self, StoreError> {
-        let before = catalog::all(&engine.store)?;
-        Ok(Self { batch: Batch::default(), catalog: before.clone(), before, reserves: false })
+        let before = engine.catalog()?;
+        Ok(Self { batch: Batch::default(), catalog: Arc::clone(&before), before, reserves: false })
     }
 
     /// Adds changes to the catalog.
     pub(crate) fn change(&mut self, engine: &Engine, changes: &[CatalogChange]) {
         let now = engine.clock.now();
         for change in changes {
-            catalog::apply(&mut self.catalog, change, now);
+            catalog::apply(Arc::make_mut(&mut self.catalog), change, now);
         }
     }
 
@@ -78,9 +80,16 @@ impl Transaction {
         obligations::remove(&engine.store, &mut self.batch, run, done)
     }
 
+    fn put_catalog(&mut self) -> Result<(), StoreError> {
+        if Arc::ptr_eq(&self.before, &self.catalog) {
+            return Ok(());
+        }
+        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)
+    }
+
     /// Makes it durable.
     pub(crate) async fn commit(mut self, engine: &Engine) -> Result<(), StoreError> {
-        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
+        self.put_catalog()?;
         let mut commit = {
             // Whoever comes later writes a larger next ID: commits that reserve one are queued in that order.
             let _order = engine.reserving();
@@ -98,7 +107,7 @@ impl Transaction {
 
     /// Makes it durable, on a thread that may block. Not for what reserves IDs.
     pub(crate) fn commit_blocking(mut self, engine: &Engine) -> Result<(), StoreError> {
-        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)?;
+        self.put_catalog()?;
         engine.store.commit(self.batch).map(|_| ())
     }
 }

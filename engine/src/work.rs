@@ -18,7 +18,7 @@ use resplit_steps::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{catalog, engine::Engine, failures, peers::StepPeers};
+use crate::{engine::Engine, failures, peers::StepPeers, protocol::Recovery};
 
 /// How long a step that was told to stop may take to do so before that is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -86,7 +86,11 @@ impl Task {
     }
 
     /// What must be durable before its first effect, given the catalog as it will be.
-    pub(crate) async fn prepare(self, engine: &Arc<Engine>, records: Vec<Record>) -> Result<Intent, Failure> {
+    pub(crate) async fn prepare(
+        self,
+        engine: &Arc<Engine>,
+        records: Arc<Vec<Record>>,
+    ) -> Result<Intent, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
             let action = &self.step.action;
@@ -101,7 +105,7 @@ impl Task {
     pub(crate) async fn probe(self, engine: &Arc<Engine>, intent: Intent) -> Result<Probe, Failure> {
         let engine = Arc::clone(engine);
         let call = spawn_blocking(move || {
-            let records = catalog::all(&engine.store)?;
+            let records = engine.catalog()?;
             let action = &self.step.action;
             self.context(&engine, &engine.host, &records, false, |context| {
                 kinds::step(action).probe(context, &intent)
@@ -110,12 +114,22 @@ impl Task {
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
     }
 
+    /// What recovery would do of it: asks the world, changes nothing.
+    pub(crate) async fn foresee(self, engine: &Arc<Engine>, intent: Intent) -> Result<Recovery, Failure> {
+        Ok(match self.probe(engine, intent).await? {
+            Probe::NotDone { because } => Recovery::Run { because },
+            Probe::Done { because, .. } => Recovery::Adopt { because },
+            Probe::Running { because } => Recovery::WaitFor { because },
+            Probe::Unknown { question } => Recovery::Park { question },
+        })
+    }
+
     /// Does it. Over its time limit it is told to stop, and has failed.
     pub(crate) async fn run(self, engine: &Arc<Engine>, intent: Intent) -> Result<Outcome, Failure> {
         let engine = Arc::clone(engine);
         let (limit, work) = (self.step.timeout, self.work.clone());
         let mut call = spawn_blocking(move || {
-            let records = catalog::all(&engine.store)?;
+            let records = engine.catalog()?;
             let action = &self.step.action;
             self.context(&engine, &engine.host, &records, false, |context| {
                 kinds::step(action).run(context, &intent)

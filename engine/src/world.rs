@@ -13,7 +13,7 @@ use resplit_operations::{
 use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
 
 use crate::{
-    catalog,
+    client::Client,
     engine::Engine,
     failures,
     protocol::{PairView, RunStatus, World, WorldRequest},
@@ -45,7 +45,7 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
         .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
         .map(|row| row.run)
         .collect();
-    let catalog = catalog::all(&engine.store)?;
+    let catalog = engine.catalog()?.to_vec();
     Ok(World { catalog, pairs, cartridges, leases: engine.leases.all(), parked })
 }
 
@@ -73,8 +73,8 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
                 .await
                 .unwrap_or_else(|error| Err(failures::defect(&error)))?
         } else {
-            let client = engine.peers.client(&plan.site, &host).await?;
-            client.world(&request).await.map_err(failures::of_client)?
+            let look = async |client: Client| client.world(&request).await;
+            engine.peers.ask(&plan.site, &host, look).await?
         };
         let _ = worlds.insert(host, world);
     }

@@ -8,8 +8,8 @@ use common::{Serving, fake, fake::MISSING, site, step, submit};
 use resplit_engine::{
     client::ClientError,
     protocol::{
-        Answer, AnswerRequest, LeaseReply, LeaseRequest, RecordVerb, RefusalKind, RunStatus, RunsQuery,
-        StepMessage, StepRequest, WorldRequest,
+        Answer, AnswerRequest, LeaseReply, LeaseRequest, RecordVerb, Recovery, RefusalKind, RunStatus,
+        RunsQuery, StepMessage, StepRequest, WorldRequest,
     },
 };
 use resplit_operations::{
@@ -155,7 +155,9 @@ async fn a_step_is_asked_of_another_engine() {
         received.as_slice(),
         [StepMessage::Progress { .. }, StepMessage::Beat, StepMessage::Ended { .. }]
     ));
-    assert_eq!(serving.asked(), ["step export 9"]);
+    let foreseen = serving.client.foresee(&request).await.unwrap();
+    assert_eq!(foreseen, Recovery::Adopt { because: "it has ended".to_owned() });
+    assert_eq!(serving.asked(), ["step export 9", "foresee export 1"]);
 }
 
 #[tokio::test]

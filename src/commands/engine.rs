@@ -47,5 +47,6 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
         state: arguments.state.clone(),
         idle: arguments.idle.duration(),
         build: build::identity(),
+        hold: global.hold,
     })
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Take up a failed, parked or cancelled run again
 ///
 /// Steps that are done are not done again. A step that was interrupted is probed first: the engine finds out whether it
-/// happened. A run that an engine has taken up by itself is followed.
+/// happened. A run that an engine has taken up by itself is followed; one that an engine holds (--hold) is taken up.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  resplit resume documents\n  resplit resume latest --detach")]
 pub(crate) struct Arguments {
@@ -35,6 +35,10 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     start_engines(&place, &found).await?;
     let mut known = 0;
     match detail.summary.status {
+        RunStatus::Waiting { .. } | RunStatus::Running if detail.held => {
+            known = events_so_far(&found).await?;
+            let _ = found.client.resume(&found.run).await.map_err(session::stop)?;
+        }
         RunStatus::Waiting { .. } | RunStatus::Running => {
             output::note(&format!("run {} goes on already", found.run));
         }

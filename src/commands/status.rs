@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use resplit_engine::protocol::{RunStatus, RunSummary, RunsQuery};
 use resplit_operations::{
-    ids::{BackupId, HostId, OperationId},
+    ids::{BackupId, HostId, OperationId, RunId},
     operation::Schedule,
     plan::Purpose,
     record::{Medium, Record, TapeState},
@@ -48,6 +48,8 @@ pub(crate) struct Status {
     pub(crate) last_failure: Option<RunSummary>,
     /// Its runs that are not over, or parked.
     pub(crate) open_runs: Vec<RunSummary>,
+    /// Those of them that were interrupted and are held: their engine was started with `--hold`.
+    pub(crate) held: Vec<RunId>,
     /// Its backups that are locked.
     pub(crate) locked: Vec<RecordName>,
     /// Its backups that are wanted on tape and are not there yet: their pairs are interlocked.
@@ -89,11 +91,15 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     let engines = session.listed(&place).await?;
     let catalogs = catalogs(&engines).await?;
     let runs = runs(&engines).await?;
+    let held = held(&engines).await?;
     let declared = place.definitions.operations.iter();
     let schedules: BTreeMap<&OperationId, Option<&Schedule>> =
         declared.map(|(id, operation)| (id, operation.schedule.as_ref())).collect();
     let broken: BTreeSet<&OperationId> = place.definitions.broken.keys().collect();
     let mut rows = statuses(&schedules, &broken, &catalogs, &runs);
+    for row in &mut rows {
+        row.held = row.open_runs.iter().map(|run| run.run.clone()).filter(|run| held.contains(run)).collect();
+    }
     if !arguments.operations.is_empty() {
         rows.retain(|row| arguments.operations.contains(&row.operation));
     }
@@ -124,6 +130,15 @@ async fn runs(engines: &Engines) -> Result<Vec<RunSummary>, Stop> {
         }
     }
     Ok(runs.into_values().collect())
+}
+
+/// The runs that engines hold.
+async fn held(engines: &Engines) -> Result<BTreeSet<RunId>, Stop> {
+    let mut held = BTreeSet::new();
+    for (_, client) in engines {
+        held.extend(client.info().await.map_err(session::stop)?.held);
+    }
+    Ok(held)
 }
 
 /// Whether a run is not over, or waits for an operator.
@@ -163,6 +178,7 @@ fn statuses(
             records().map(|(_, record)| record).filter(|r| r.origin.operation == *operation),
         ),
         last_failure: last_failure(runs, operation),
+        held: Vec::new(),
         open_runs: runs.iter().filter(|run| run.operation == *operation && is_open(run)).cloned().collect(),
         locked: named(operation, &|record| record.lock.is_some()),
         wanted_on_tape: named(operation, &|record| record.is_current() && record.tape == TapeState::Wanted),

@@ -1,6 +1,6 @@
 //! A run in full, as `resplit show` shows it.
 
-use resplit_engine::protocol::{RunDetail, RunStatus, StepDetail, StepStatus};
+use resplit_engine::protocol::{Recovery, RunDetail, RunStatus, StepDetail, StepStatus};
 
 use super::{
     plan::eviction_text,
@@ -23,7 +23,12 @@ pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
             wrap(value, view.width.saturating_sub(12), 0).replace('\n', &format!("\n{}", " ".repeat(12)));
         add(&mut text, format_args!("  {name:<10}{value}\n"));
     };
-    field("status", &view.paint(tone, word));
+    if run.held {
+        let text = format!("{word} when its engine ended; held, until it is resumed");
+        field("status", &view.paint(Tone::Warning, &text));
+    } else {
+        field("status", &view.paint(tone, word));
+    }
     field("accepted", &second(summary.accepted, &view.zone));
     if let Some(ended) = summary.ended {
         let took = duration(between(summary.accepted, ended));
@@ -66,7 +71,7 @@ fn steps(steps: &[StepDetail], view: &View) -> String {
     let hosts = widest(&|step| step.host.as_str().len());
     let mut text = String::new();
     for step in steps {
-        let (tone, what) = state(&step.status, view);
+        let (tone, what) = state(step, view);
         let word = format!("{:<8}", step.status.word());
         let word = tone.map_or(word.clone(), |tone| view.paint(tone, &word));
         // The names of steps and hosts are plain: they were checked when the files were read.
@@ -80,7 +85,22 @@ fn steps(steps: &[StepDetail], view: &View) -> String {
 }
 
 /// What is known of a step in its state.
-fn state(status: &StepStatus, view: &View) -> (Option<Tone>, String) {
+fn state(step: &StepDetail, view: &View) -> (Option<Tone>, String) {
+    let (tone, what) = state_alone(&step.status, view);
+    let again = step.again.as_ref().map(|because| format!("again, since {because}"));
+    let foreseen = step.recovery.as_ref().map(|recovery| match recovery {
+        Recovery::Run { because } => format!("would run: {because}"),
+        Recovery::Adopt { because } => format!("would be adopted: {because}"),
+        Recovery::WaitFor { because } => format!("would be waited for: {because}"),
+        Recovery::Park { question } => format!("would park: {question}"),
+        Recovery::Unknown { failure } => format!("cannot be told now: {}", failure.message),
+    });
+    let all: Vec<String> =
+        [again, Some(what), foreseen].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    (tone, all.join("; "))
+}
+
+fn state_alone(status: &StepStatus, view: &View) -> (Option<Tone>, String) {
     match status {
         StepStatus::Waiting => (None, String::new()),
         StepStatus::Started { attempt, at } => {
@@ -111,6 +131,9 @@ fn next(run: &RunDetail) -> String {
             format!("\n{} waiting for an answer\n{}", count(questions.len(), "step"), answers.concat())
         }
         RunStatus::Failed { .. } | RunStatus::Cancelled => format!("\nnext: resplit resume {name}\n"),
+        RunStatus::Waiting { .. } | RunStatus::Running if run.held => {
+            format!("\nnext: resplit resume {name}, or resplit cancel {name}\n")
+        }
         RunStatus::Waiting { .. } | RunStatus::Running => format!("\nnext: resplit logs -f {name}\n"),
         RunStatus::Done | RunStatus::Refused { .. } => String::new(),
     }
@@ -135,6 +158,8 @@ mod tests {
             kind: name.to_owned(),
             host: "backupserver".into(),
             status,
+            again: None,
+            recovery: None,
         };
         let summary = RunSummary {
             run: "documents-1".into(),
@@ -152,7 +177,7 @@ mod tests {
         let done = StepStatus::Done { began: at(0), at: at(61), summary: "locked".into(), adopted: None };
         let parked = StepStatus::Parked { attempt: 1, at: at(130), question: question.into() };
         let step_list = vec![step("mount", done), step("tape-backup", parked)];
-        let run = RunDetail { summary, binding: None, step_list };
+        let run = RunDetail { summary, held: false, binding: None, step_list };
         let view = View { colour: false, error_colour: false, width: 80, zone: TimeZone::UTC, now: at(200) };
         assert_eq!(
             detail(&run, &view),

@@ -30,7 +30,7 @@ pub(crate) fn listing(rows: &[Status], view: &View) -> String {
             notes.push_str(&failure(run));
         }
         for run in &row.open_runs {
-            notes.push_str(&question(run));
+            notes.push_str(&if row.held.contains(&run.run) { held(run) } else { question(run) });
         }
     }
     if notes.is_empty() { table.text() } else { format!("{}\n{notes}", table.text()) }
@@ -45,8 +45,12 @@ fn places(last: &LastBackup) -> String {
 
 /// What is going on: the most urgent first.
 fn now(row: &Status) -> String {
-    let open = |word: &str| row.open_runs.iter().filter(|run| run.status.word() == word).count();
+    let at_work = || row.open_runs.iter().filter(|run| !row.held.contains(&run.run));
+    let open = |word: &str| at_work().filter(|run| run.status.word() == word).count();
     let mut said = Vec::new();
+    if !row.held.is_empty() {
+        said.push("held".to_owned());
+    }
     for word in ["parked", "running", "waiting"] {
         match open(word) {
             0 => {}
@@ -89,6 +93,15 @@ fn failure(run: &RunSummary) -> String {
     let what = if next == "plan" { run.operation.as_str() } else { run.run.as_str() };
     let was = if matches!(run.status, RunStatus::Failed { .. }) { "" } else { "was " };
     format!("{} {was}{}{why}\n  next: resplit {next} {what}\n", run.run, run.status.word())
+}
+
+/// That a run is held, and the commands that help.
+fn held(run: &RunSummary) -> String {
+    format!(
+        "{0} was interrupted and is held, since its engine was started with --hold\n  next: resplit show {0}, then \
+         resplit resume {0}\n",
+        run.run
+    )
 }
 
 /// What a run waits for, and the command that helps.

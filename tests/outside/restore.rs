@@ -42,7 +42,7 @@ fn one_file_comes_back_alone_from_disk_and_from_tape() {
         let to = to.to_str().unwrap();
         site.succeed(&["restore", "documents", "--from", from, "--path", "reports/b.txt", "--to", to]);
         assert_eq!(fs::read_to_string(site.path(from).join("reports/b.txt")).unwrap(), "two");
-        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing else, and no staging");
+        assert_eq!(fs::read_dir(to).unwrap().count(), 1, "nothing else, and no staging");
         // What is there is not overwritten.
         let said =
             site.fail(&["restore", "documents", "--from", from, "--path", "reports/b.txt", "--to", to], 4);

@@ -66,6 +66,8 @@ mod tests {
             pid: 1,
             started: Timestamp::UNIX_EPOCH,
             busy: false,
+            hold: false,
+            held: Vec::new(),
             store: None,
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
     for generation in 0..count {
         match usable(known, generation) {
             Ok(backed_up) => {
-                best = Some(best.map_or((backed_up, generation), |best| best.min((backed_up, generation))))
+                best = Some(best.map_or((backed_up, generation), |best| best.min((backed_up, generation))));
             }
             Err(failure) => refusals.push(failure),
         }

@@ -23,7 +23,8 @@ pub use self::{error::ClientError, lines::Lines};
 use crate::{
     protocol::{
         Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Placed, PlanPreview,
-        RecordVerb, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+        RecordVerb, Recovery, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World,
+        WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
@@ -167,6 +168,11 @@ impl Client {
     pub async fn step(&self, request: &StepRequest) -> Answered<Lines<StepMessage>> {
         let body = encode(request)?;
         Ok(Lines::new(self.ask(Method::POST, "/v1/steps".to_owned(), body, LARGE_BODY).await?))
+    }
+
+    /// What recovery would do of a step that was asked for before it was interrupted.
+    pub async fn foresee(&self, request: &StepRequest) -> Answered<Recovery> {
+        self.post("/v1/steps/foresee", request, LARGE_BODY).await
     }
 
     /// Places a file into the staging directory of the engine's host, whole or not at all, and returns its path there.

@@ -25,31 +25,22 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
     }
     let bad = state.needs(node).find(|need| is_bad(state, *need));
     match (step.on, bad) {
-        (On::Always, _) => Decision::Run,
-        (On::Failure, Some(_)) => Decision::Run,
         (On::Failure, None) => Decision::Skip("nothing failed".to_owned()),
         (On::Success, Some(bad)) => {
             let word = state.row_of(bad).status.word();
             Decision::Skip(format!("'{}' was {word}", state.step(bad).id).replace("was failed", "failed"))
         }
         (On::Success, None) if cancelled => Decision::Skip("the run was cancelled".to_owned()),
-        (On::Success, None) => Decision::Run,
+        (On::Always, _) | (On::Failure, Some(_)) | (On::Success, None) => Decision::Run,
     }
 }
 
-/// Whether what needs a step must not run: it failed, or was itself skipped for that. A step that waits for a failure
-/// and saw none is no failure.
+/// Whether what needs a step must not run: it failed, or it was skipped although it should have run. A step that waits
+/// for a failure and saw none is no failure; a finally-step that was skipped counts as what it would have undone.
 pub(crate) fn is_bad(state: &RunState, node: NodeIndex) -> bool {
     match state.row_of(node).status {
         StepStatus::Failed { .. } => true,
-        StepStatus::Skipped { .. } => {
-            let step = state.step(node);
-            let idle = step.on == On::Failure || state.owner(node).is_some();
-            !idle
-                || state
-                    .needs(node)
-                    .any(|need| matches!(state.row_of(need).status, StepStatus::Failed { .. }))
-        }
+        StepStatus::Skipped { .. } => state.step(state.root(node)).on != On::Failure,
         _ => false,
     }
 }

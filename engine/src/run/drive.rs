@@ -60,7 +60,7 @@ impl Control {
 /// What comes back to the loop.
 enum Message {
     /// A step that was launched has ended.
-    Ended { node: NodeIndex, end: StepEnd },
+    Ended { node: NodeIndex, end: Box<StepEnd>, again: Option<String> },
     /// The pause before a step's next try is over.
     Again { node: NodeIndex },
 }
@@ -170,7 +170,12 @@ impl Driver {
         for message in messages {
             self.running -= 1;
             let (node, end) = match message {
-                Message::Ended { node, end } => (node, end),
+                Message::Ended { node, end, again } => {
+                    if again.is_some() {
+                        self.state.row_mut(node).again = again;
+                    }
+                    (node, *end)
+                }
                 Message::Again { node } => {
                     free.push_back(node);
                     continue;
@@ -250,7 +255,13 @@ impl Driver {
         self.set(
             transaction,
             node,
-            StepRow { status, attempts: attempt, intent: Some(intent.clone()), facts: None },
+            StepRow {
+                status,
+                attempts: attempt,
+                intent: Some(intent.clone()),
+                facts: None,
+                again: self.state.row_of(node).again.clone(),
+            },
         )?;
         Ok(Ok((attempt, intent)))
     }
@@ -370,26 +381,26 @@ impl Driver {
         let _ = self.control.works().insert(node, (task.work.clone(), host.clone()));
         self.running += 1;
         let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
-        let _ = tokio::spawn(async move {
-            let end = if host == engine.host {
+        drop(tokio::spawn(async move {
+            let (end, again) = if host == engine.host {
                 launch::here(&engine, task, intent, interrupted).await
             } else {
                 launch::there(&engine, task, host).await
             };
             // The driver outlives what it has launched.
-            let _ = sender.send(Message::Ended { node, end });
-        });
+            let _ = sender.send(Message::Ended { node, end: Box::new(end), again });
+        }));
     }
 
     /// Tries a step again after a pause: in the loop it counts as running, and comes back as free.
     fn launch_later(&mut self, node: NodeIndex, pause: Duration) {
         self.running += 1;
         let sender = self.sender.clone();
-        let _ = tokio::spawn(async move {
+        drop(tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             // The driver outlives what it has launched.
             let _ = sender.send(Message::Again { node });
-        });
+        }));
     }
 
     pub(crate) fn tell(&self, node: Option<NodeIndex>, what: What) {

@@ -11,8 +11,10 @@ use resplit_steps::failure::{Failure, FailureClass};
 
 use super::{load, state::RunState};
 use crate::{
+    client::Client,
     engine::Engine,
     protocol::{Event, RunStatus, StepStatus, What},
+    rows::RunRow,
     store::Batch,
 };
 
@@ -56,7 +58,7 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
         state.row.unreleased = others(&state, &engine.host);
         release_at(engine, &mut state.row, &state.plan.site).await;
     }
-    let records = crate::catalog::all(&engine.store).unwrap_or_default();
+    let records = engine.catalog().unwrap_or_default();
     state.row.result = result(&state, &status, &records);
     state.row.status = status;
     state.row.ended = Some(engine.clock.now());
@@ -119,33 +121,33 @@ fn others(state: &RunState, here: &HostId) -> Vec<HostId> {
 }
 
 /// Tells the hosts of a run that it is over; those that cannot be told stay in its row, and are told later.
-async fn release_at(
-    engine: &Arc<Engine>,
-    row: &mut crate::rows::RunRow,
-    site: &resplit_operations::site::Site,
-) {
+async fn release_at(engine: &Arc<Engine>, row: &mut RunRow, site: &resplit_operations::site::Site) {
     let mut left = Vec::new();
     for host in std::mem::take(&mut row.unreleased) {
-        let released = match engine.peers.client(site, &host).await {
-            Ok(client) => client.release(&row.run).await.map_err(|error| error.to_string()),
-            Err(failure) => Err(failure.message),
-        };
-        if let Err(error) = released {
-            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {error}");
+        let release = async |client: Client| client.release(&row.run).await;
+        if let Err(failure) = engine.peers.ask(site, &host, release).await {
+            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {failure}");
             left.push(host);
         }
     }
     row.unreleased = left;
 }
 
-/// Tells hosts of runs that ended while they could not be reached.
+/// Tells hosts of runs that ended while they could not be reached. A run that was taken up again holds what it held.
 pub(crate) async fn release_late(engine: &Arc<Engine>) {
+    let is_due = |row: &RunRow| {
+        row.status.is_over() && !row.unreleased.is_empty() && !engine.active().contains_key(&row.run)
+    };
     let rows = load::rows(&engine.store).unwrap_or_default();
-    for mut row in rows.into_iter().filter(|row| row.status.is_over() && !row.unreleased.is_empty()) {
+    for mut row in rows.into_iter().filter(is_due) {
         let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
+        if engine.active().contains_key(&row.run) {
+            continue;
+        }
         release_at(engine, &mut row, &state.plan.site).await;
+        let Some(now) = load::row(&engine.store, &row.run).ok().flatten().filter(is_due) else { continue };
         let mut batch = Batch::default();
-        if load::put_row(&mut batch, &row).is_ok()
+        if load::put_row(&mut batch, &RunRow { unreleased: row.unreleased, ..now }).is_ok()
             && let Err(error) = engine.store.commit_async(batch).await
         {
             tracing::warn!(run = %row.run, "cannot record a release: {error}");

@@ -15,14 +15,11 @@ use crate::{
     client::ClientError,
     engine::Engine,
     failures,
+    peers::{PAUSE, TRIES},
     protocol::{Event, StepEnd, StepMessage, StepRequest, What},
     work::Task,
 };
 
-/// How often a host that cannot be reached is tried again before the step is parked.
-const TRIES: u32 = 5;
-/// The first pause between such tries; it doubles.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -71,24 +68,32 @@ fn reporting(
     })
 }
 
+/// How a step ended; and why it ran again, or ran on, after it had been interrupted, if it was and did.
+pub(crate) type Ended = (StepEnd, Option<String>);
+
 /// Runs a step on this host. What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
-pub(crate) async fn here(engine: &Arc<Engine>, task: Task, intent: Intent, interrupted: bool) -> StepEnd {
-    let mut probe = interrupted;
+pub(crate) async fn here(engine: &Arc<Engine>, task: Task, intent: Intent, interrupted: bool) -> Ended {
+    let (mut probe, mut again) = (interrupted, None);
     loop {
         if probe {
             match task.clone().probe(engine, intent.clone()).await {
                 Ok(Probe::Done { outcome, because }) => {
-                    return StepEnd::Done { outcome: *outcome, adopted: Some(because) };
+                    return (StepEnd::Done { outcome: *outcome, adopted: Some(because) }, again);
                 }
-                Ok(Probe::Unknown { question }) => return StepEnd::Parked { question, unreachable: false },
-                Ok(Probe::NotDone { because } | Probe::Running { because }) => note(engine, &task, because),
-                Err(failure) => return StepEnd::Failed { failure },
+                Ok(Probe::Unknown { question }) => {
+                    return (StepEnd::Parked { question, unreachable: false }, again);
+                }
+                Ok(Probe::NotDone { because } | Probe::Running { because }) => {
+                    note(engine, &task, because.clone());
+                    again = Some(because);
+                }
+                Err(failure) => return (StepEnd::Failed { failure }, again),
             }
         }
         match task.clone().run(engine, intent.clone()).await {
-            Ok(outcome) => return StepEnd::Done { outcome, adopted: None },
+            Ok(outcome) => return (StepEnd::Done { outcome, adopted: None }, again),
             Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
-            Err(failure) => return StepEnd::Failed { failure },
+            Err(failure) => return (StepEnd::Failed { failure }, again),
         }
     }
 }
@@ -105,25 +110,19 @@ fn note(engine: &Engine, task: &Task, text: String) {
 
 /// Asks the engine of another host to run a step. A line that is cut is taken up again: the same try is attached to, or
 /// answered, never repeated. A host that stays out of reach is not a dead one: the step is parked.
-pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> StepEnd {
-    let request = StepRequest {
-        coordinator: engine.host.clone(),
-        operation: task.operation.clone(),
-        purpose: task.purpose,
-        run: task.run.clone(),
-        step: task.step.clone(),
-        attempt: task.attempt,
-        site: (*task.site).clone(),
-        binding: (*task.binding).clone(),
-        facts: task.facts.clone(),
-        token: task.token,
-    };
+pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> Ended {
+    let request = request(engine, &task);
     let mut trouble = String::new();
     let (mut failed, mut pause) = (0, PAUSE);
     while failed < TRIES {
         match ask(engine, &task, &host, &request).await {
-            Ok(end) => return end,
-            Err(Trouble::Refused(failure)) => return StepEnd::Failed { failure },
+            Ok((end, again)) => {
+                if let Some(because) = &again {
+                    note(engine, &task, because.clone());
+                }
+                return (end, again);
+            }
+            Err(Trouble::Refused(failure)) => return (StepEnd::Failed { failure }, None),
             Err(Trouble::Line(text, heard)) => {
                 // A line that carried something was a good one: it is not the host that is out of reach.
                 (failed, pause) = if heard { (0, PAUSE) } else { (failed + 1, pause * 2) };
@@ -135,7 +134,23 @@ pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> Ste
     }
     let question =
         format!("host '{host}' cannot be reached ({trouble}): is it back? answer redo to ask again");
-    StepEnd::Parked { question, unreachable: true }
+    (StepEnd::Parked { question, unreachable: true }, None)
+}
+
+/// What another host's engine is given to run a step.
+pub(crate) fn request(engine: &Engine, task: &Task) -> StepRequest {
+    StepRequest {
+        coordinator: engine.host.clone(),
+        operation: task.operation.clone(),
+        purpose: task.purpose,
+        run: task.run.clone(),
+        step: task.step.clone(),
+        attempt: task.attempt,
+        site: (*task.site).clone(),
+        binding: (*task.binding).clone(),
+        facts: task.facts.clone(),
+        token: task.token,
+    }
 }
 
 enum Trouble {
@@ -150,7 +165,7 @@ async fn ask(
     task: &Task,
     host: &HostId,
     request: &StepRequest,
-) -> Result<StepEnd, Trouble> {
+) -> Result<Ended, Trouble> {
     let of = |error: ClientError, heard: bool| match error {
         ClientError::Refused(refusal) => Trouble::Refused(refusal.failure),
         ClientError::NotRunning(_) | ClientError::Broken(_) => Trouble::Line(error.to_string(), heard),
@@ -167,7 +182,7 @@ async fn ask(
         match message.map_err(|error| of(error, heard))? {
             StepMessage::Progress { progress } => task.work.report(progress),
             StepMessage::Beat => {}
-            StepMessage::Ended { end } => return Ok(*end),
+            StepMessage::Ended { end, again } => return Ok((*end, again)),
         }
         heard = true;
     }

@@ -8,3 +8,5 @@ pub(crate) mod load;
 pub(crate) mod perform;
 pub(crate) mod recover;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;

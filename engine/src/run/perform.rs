@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use resplit_operations::{
     bound::Binding,
+    ids::HostId,
     plan::{Plan, Resource},
 };
 use resplit_steps::failure::Failure;
-use tokio::sync::watch;
 
 use super::{
     drive::{Control, Driver},
@@ -16,36 +16,33 @@ use super::{
 };
 use crate::{
     bind,
-    client::Client,
+    client::{Client, ClientError},
     engine::Engine,
     failures, preview,
     protocol::{Event, LeaseReply, LeaseRequest, RunStatus, What},
     store::Batch,
 };
 
-/// Starts a run that is in the store. The receiver is told when it is over, or parked.
-pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
+/// Starts a run that is in the store; gives how it is reached.
+pub(crate) fn start(engine: &Arc<Engine>, state: RunState) -> Arc<Control> {
     let control = Arc::new(Control::default());
     let run = state.run().clone();
     engine.logs.begin(&run);
     let _ = engine.active().insert(run.clone(), Arc::clone(&control));
-    let engine = Arc::clone(engine);
-    let _ = tokio::spawn(async move {
+    let (engine, reached) = (Arc::clone(engine), Arc::clone(&control));
+    drop(tokio::spawn(async move {
         perform(&engine, state, control).await;
         let _ = engine.active().remove(&run);
         engine.note_quiet();
-        // Nobody may be waiting.
-        let _ = sender.send(true);
-    });
-    receiver
+    }));
+    reached
 }
 
 async fn perform(engine: &Arc<Engine>, mut state: RunState, control: Arc<Control>) {
     let binding = match ready(engine, &mut state, &control).await {
         Ok(Ready::Bound(binding)) => *binding,
         Ok(Ready::Cancelled) => return finish::end(engine, state, RunStatus::Cancelled).await,
-        Err(failure) if state.row.binding.is_none() => {
+        Err(failure) if state.row.binding.is_none() && state.is_untouched() => {
             return finish::end(engine, state, RunStatus::Refused { failure }).await;
         }
         Err(failure) => return finish::end(engine, state, RunStatus::Failed { failure }).await,
@@ -114,7 +111,11 @@ async fn take_leases(
                 tell(engine, state, What::Waiting { waiting_for });
                 let released = async {
                     match &client {
-                        Some(client) => client.lease_wait(releases).await.map_err(failures::of_client),
+                        // An engine that ended has released nothing, and counts anew: it is asked again.
+                        Some(client) => match client.lease_wait(releases).await {
+                            Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => Ok(()),
+                            waited => waited.map_err(failures::of_client),
+                        },
                         None => {
                             engine.leases.wait(releases).await;
                             Ok(())
@@ -146,7 +147,7 @@ pub(crate) async fn try_leases(
     run: &resplit_operations::ids::RunId,
 ) -> Result<Tried, Failure> {
     let mut token = 0;
-    let mut taken: Vec<Option<Client>> = Vec::new();
+    let mut taken: Vec<HostId> = Vec::new();
     let wanted = plan.resources();
     let mut hosts: Vec<_> = wanted.iter().map(|(host, _)| host.clone()).collect();
     hosts.dedup();
@@ -162,26 +163,33 @@ pub(crate) async fn try_leases(
             owner: engine.owner.clone(),
             resources,
         };
-        let client =
-            if host == engine.host { None } else { Some(engine.peers.client(&plan.site, &host).await?) };
-        let reply = match &client {
-            None => engine.give_lease(&request)?,
-            Some(client) => client.lease(&request).await.map_err(failures::of_client)?,
+        let reply = if host == engine.host {
+            engine.give_lease(&request)?
+        } else {
+            let lease = async |client: Client| client.lease(&request).await;
+            engine.peers.ask(&plan.site, &host, lease).await?
         };
         match reply {
             LeaseReply::Granted { token: given } => {
                 if host == engine.host {
                     token = given;
                 }
-                taken.push(client);
+                taken.push(host);
             }
             LeaseReply::Held { by, releases } => {
                 for held in taken {
-                    match held {
-                        None => drop(engine.leases.release(&engine.store, run)?),
-                        Some(client) => client.release(run).await.map_err(failures::of_client)?,
+                    if held == engine.host {
+                        drop(engine.leases.release(&engine.store, run)?);
+                    } else {
+                        let release = async |client: Client| client.release(run).await;
+                        engine.peers.ask(&plan.site, &held, release).await?;
                     }
                 }
+                let client = if host == engine.host {
+                    None
+                } else {
+                    Some(engine.peers.client(&plan.site, &host).await?)
+                };
                 let names: Vec<_> =
                     by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
                 return Ok(Tried::Held { waiting_for: names.join(", "), client, releases });

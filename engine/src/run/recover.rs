@@ -1,18 +1,24 @@
 //! What is set back before a run goes on: a lost window, and, when an operator resumes a run, what failed.
 
-use std::collections::BTreeSet;
-
 use petgraph::graph::NodeIndex;
 
-use super::state::RunState;
+use super::{decide::is_bad, state::RunState};
 use crate::{protocol::StepStatus, rows::StepRow};
 
-fn set_back(state: &mut RunState, nodes: impl IntoIterator<Item = NodeIndex>) -> Vec<NodeIndex> {
+/// Why the steps of a lost window run again.
+pub(crate) const LOST: &str = "the engine ended inside the window, which ended with it";
+
+fn set_back(
+    state: &mut RunState,
+    nodes: impl IntoIterator<Item = NodeIndex>,
+    because: Option<&str>,
+) -> Vec<NodeIndex> {
     let mut set = Vec::new();
     for node in nodes {
         let row = state.row_of(node);
         if !matches!(row.status, StepStatus::Waiting) {
-            *state.row_mut(node) = StepRow::waiting(state.row_of(node).attempts);
+            let again = because.map(str::to_owned);
+            *state.row_mut(node) = StepRow { again, ..StepRow::waiting(row.attempts) };
             set.push(node);
         }
     }
@@ -32,29 +38,25 @@ pub(crate) fn lost_windows(state: &mut RunState) -> Vec<NodeIndex> {
             lost.extend(state.between(&from, thaw));
         }
     }
-    let lost = set_back(state, lost);
+    let lost = set_back(state, lost, Some(LOST));
     state.recount();
     lost
 }
 
-/// Readies a run that is over to be resumed: what failed, was skipped or was stopped waits again, and so does what had
-/// been undone since (a mount whose unmount has run). Gives what was set back.
+/// Readies a run that is over to be resumed: what failed, was stopped, or was skipped for that waits again, and so does
+/// all that follows it, and what had been undone since (a mount whose unmount has run). A step that waited for a failure
+/// and saw none has nothing to catch up on. While the image that the run makes is not there yet, all that it did to its
+/// pairs is done anew: it held no lease meanwhile, and others may have used them. Gives what was set back.
 pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
-    let unfinished =
-        |row: &StepRow| matches!(row.status, StepStatus::Failed { .. } | StepStatus::Skipped { .. });
-    let order = state.order().to_vec();
-    let mut again: BTreeSet<NodeIndex> =
-        order.iter().copied().filter(|node| unfinished(state.row_of(*node))).collect();
-    for last in order {
-        let Some(owner) = state.owner(last) else { continue };
-        let inside = state.between(&[owner], last);
-        if inside.iter().any(|node| *node != last && again.contains(node)) {
-            again.extend([owner, last]);
-        }
+    let mut first: Vec<NodeIndex> =
+        state.order().iter().copied().filter(|node| is_bad(state, *node)).collect();
+    // What was begun and has not ended is asked about first, and only then is it known what there is to do anew.
+    let is_started = |node: &NodeIndex| matches!(state.row_of(*node).status, StepStatus::Started { .. });
+    if state.has_no_image_yet() && !state.order().iter().any(is_started) {
+        first.extend(state.on_pairs());
     }
-    // Whatever follows what runs again, runs again: a hook that comes after everything, say.
-    let after = state.after(&again.into_iter().collect::<Vec<_>>());
-    let set = set_back(state, after);
+    let again = state.again(&first);
+    let set = set_back(state, again, None);
     state.recount();
     set
 }

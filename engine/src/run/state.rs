@@ -5,7 +5,7 @@ use petgraph::{Direction, graph::NodeIndex};
 use resplit_operations::{
     action::Action,
     ids::RunId,
-    plan::{Plan, PlanStep},
+    plan::{Plan, PlanStep, Purpose},
 };
 use resplit_steps::facts::Facts;
 
@@ -26,6 +26,8 @@ pub(crate) struct RunState {
     order: Vec<NodeIndex>,
     /// The step whose `finally` a step is, by node.
     owner: Vec<Option<NodeIndex>>,
+    /// The step at the end of the chain of owners, by node; of a step without an owner, itself.
+    root: Vec<NodeIndex>,
     /// Needs that have not ended, by node; the owner of a finally-step counts as one.
     missing: Vec<u32>,
     /// Steps that wait on a node although no edge says so: the finally-step of it.
@@ -50,6 +52,11 @@ impl RunState {
                 owner[target.index()] = Some(*node);
             }
         }
+        let mut root = order.clone();
+        for node in &order {
+            // A finally-step stands after what it undoes.
+            root[node.index()] = owner[node.index()].map_or(*node, |owner| root[owner.index()]);
+        }
         let mut state = Self {
             row,
             plan,
@@ -58,6 +65,7 @@ impl RunState {
             place,
             order,
             owner,
+            root,
             missing: vec![0; count],
             finally,
         };
@@ -127,6 +135,11 @@ impl RunState {
         self.owner[node.index()]
     }
 
+    /// What the chain of finally-steps that a step belongs to undoes in the end; a step that undoes nothing is its own.
+    pub(crate) fn root(&self, node: NodeIndex) -> NodeIndex {
+        self.root[node.index()]
+    }
+
     pub(crate) fn step(&self, node: NodeIndex) -> &PlanStep {
         &self.plan.graph()[node]
     }
@@ -147,10 +160,21 @@ impl RunState {
         self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
     }
 
-    /// These steps, and all that need them, directly or not. O(V+E), no recursion.
-    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
-        let after = self.reach(first, Direction::Outgoing);
-        self.order.iter().copied().filter(|node| after[node.index()]).collect()
+    /// These steps, and all that has to run again with them: what needs them, directly or not, and where that undoes a
+    /// step, that step. O(V+E), no recursion.
+    pub(crate) fn again(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let mut seen = vec![false; self.order.len()];
+        let mut open = first.to_vec();
+        while let Some(node) = open.pop() {
+            if std::mem::replace(&mut seen[node.index()], true) {
+                continue;
+            }
+            for follower in self.followers(node) {
+                open.push(follower);
+                open.extend(self.owner[follower.index()]);
+            }
+        }
+        self.order.iter().copied().filter(|node| seen[node.index()]).collect()
     }
 
     fn reach(&self, from: &[NodeIndex], direction: Direction) -> Vec<bool> {
@@ -173,11 +197,36 @@ impl RunState {
 
     /// The resyncs of the plan.
     pub(crate) fn resyncs(&self) -> Vec<NodeIndex> {
-        self.order
-            .iter()
-            .copied()
-            .filter(|node| matches!(self.step(*node).action, Action::Resync(_)))
-            .collect()
+        self.those(|action| matches!(action, Action::Resync(_)))
+    }
+
+    /// The steps that do something to the pairs that were chosen, rather than to an image whose epoch they check.
+    pub(crate) fn on_pairs(&self) -> Vec<NodeIndex> {
+        self.those(|action| match action {
+            Action::PurgeCache(_) | Action::Resync(_) | Action::Split(_) => true,
+            Action::TapeRestore(restore) => restore.to.is_none(),
+            Action::Restore(restore) => restore.to.is_none(),
+            _ => false,
+        })
+    }
+
+    /// Whether no step has begun, or been decided about.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.steps.iter().all(|row| matches!(row.status, StepStatus::Waiting))
+    }
+
+    /// Whether the image that a run makes is not there yet: no record describes it.
+    pub(crate) fn has_no_image_yet(&self) -> bool {
+        let made = self.those(|action| match action {
+            Action::Record(_) => self.plan.purpose == Purpose::Backup,
+            Action::TapeRestore(restore) => restore.to.is_none(),
+            _ => false,
+        });
+        made.into_iter().any(|node| !matches!(self.row_of(node).status, StepStatus::Done { .. }))
+    }
+
+    fn those(&self, wanted: impl Fn(&Action) -> bool) -> Vec<NodeIndex> {
+        self.order.iter().copied().filter(|node| wanted(&self.step(*node).action)).collect()
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/leases/wait", get(lease_wait::<S>))
         .route("/v1/leases/{run}", delete(release::<S>))
         .route("/v1/steps", post(step::<S>).layer(large()))
+        .route("/v1/steps/foresee", post(foresee::<S>).layer(large()))
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
@@ -160,6 +161,10 @@ async fn release<S: Service>(State(door): State<Door<S>>, Named(run): Named<RunI
 
 async fn step<S: Service>(State(door): State<Door<S>>, Input(request): Input<StepRequest>) -> Answered {
     door.stream(async move |s| s.step(request).await).await
+}
+
+async fn foresee<S: Service>(State(door): State<Door<S>>, Input(request): Input<StepRequest>) -> Answered {
+    json(&door.call(async move |s| s.foresee(request).await).await?)
 }
 
 #[derive(Deserialize)]

@@ -33,6 +33,9 @@ pub enum Table {
 }
 
 impl Table {
+    /// One more than the largest number of a table.
+    pub(super) const NUMBERS: usize = Self::History as usize + 1;
+
     /// The key as it is stored: the table's number, then the key.
     pub(super) fn key(self, key: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + key.len());

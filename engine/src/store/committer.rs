@@ -69,6 +69,8 @@ struct Running {
     /// The first error of the log or of the view: nothing is acknowledged after it.
     failed: Option<StoreError>,
     checkpoint: Option<JoinHandle<()>>,
+    #[cfg(debug_assertions)]
+    killer: super::killed::Killer,
 }
 
 impl Committer {
@@ -76,7 +78,14 @@ impl Committer {
     pub(super) fn start(self) -> Result<(mpsc::Sender<Request>, JoinHandle<()>), StoreError> {
         let (sender, requests) = mpsc::channel();
         let path = self.shared.place.root.clone();
-        let running = Running { committer: self, requests, failed: None, checkpoint: None };
+        let running = Running {
+            #[cfg(debug_assertions)]
+            killer: super::killed::Killer::new(&path),
+            committer: self,
+            requests,
+            failed: None,
+            checkpoint: None,
+        };
         let thread = thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || running.run())
@@ -133,6 +142,8 @@ impl Running {
                 Err(_) => break,
             }
         }
+        #[cfg(debug_assertions)]
+        self.killer.before();
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
             None => self.make_durable(&writes).and_then(|point| {
@@ -143,6 +154,8 @@ impl Running {
         if let Err(error) = &outcome {
             self.failed.get_or_insert_with(|| error.clone());
         }
+        #[cfg(debug_assertions)]
+        self.killer.after();
         for reply in replies {
             reply.send(outcome.clone());
         }

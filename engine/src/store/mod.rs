@@ -16,6 +16,8 @@ mod committer;
 mod error;
 mod files;
 mod frame;
+#[cfg(debug_assertions)]
+mod killed;
 mod log;
 mod open;
 mod place;
@@ -141,6 +143,12 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(String, T)>, StoreError> {
         self.scan_range(table, &Range { prefix, before, backwards: true, limit, values: true })
+    }
+
+    /// How many writes there were to a table since the store was opened. What was read after this was asked is still true
+    /// while it is the same.
+    pub fn changes(&self, table: Table) -> u64 {
+        self.inner.shared.changes(table)
     }
 
     /// Writes a checkpoint of everything committed so far, and removes what of the log is no longer needed. Blocks its

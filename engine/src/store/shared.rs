@@ -3,11 +3,14 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
-    batch::operations,
+    batch::{Table, operations},
     checkpoint::{self, Base, Changes},
     error::StoreError,
     files::{create_directory, list},
@@ -30,11 +33,28 @@ pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) reserve: Reserve,
     state: RwLock<State>,
+    /// How many writes there were to each table, by its number.
+    changes: [AtomicU64; Table::NUMBERS],
 }
 
 impl Shared {
     pub(super) fn new(place: Place, reserve: Reserve, view: View) -> Self {
-        Self { place, reserve, state: RwLock::new(State::Ready(view)) }
+        Self { place, reserve, state: RwLock::new(State::Ready(view)), changes: Default::default() }
+    }
+
+    /// How many writes there were to a table since it was opened. Asked before a read: as long as it is the same, that
+    /// read would give the same.
+    pub(super) fn changes(&self, table: Table) -> u64 {
+        self.changes[table as usize].load(Ordering::SeqCst)
+    }
+
+    /// Counts writes; the caller holds the write lock, so that who sees the number sees the writes.
+    fn count(&self, writes: &[u8]) {
+        for (key, _) in operations(writes).flatten() {
+            if let Some(count) = key.first().and_then(|number| self.changes.get(usize::from(*number))) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }
     }
 
     // A panic inside sled is caught below, so a poisoned lock holds a state like any other.
@@ -58,6 +78,7 @@ impl Shared {
     /// Applies the writes of a record that is durable. A view that fails is not used any more.
     pub(super) fn apply(&self, writes: &[u8]) -> Result<(), StoreError> {
         let mut state = self.write_state();
+        self.count(writes);
         let applied = match &*state {
             State::Ready(view) => {
                 operations(writes).flatten().try_for_each(|operation| view.apply(operation))

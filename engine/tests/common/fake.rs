@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use resplit_engine::{
     protocol::{
         self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb,
-        Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest,
-        Submit, What, World, WorldRequest,
+        Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage,
+        StepRequest, Submit, What, World, WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -75,6 +75,8 @@ impl Fake {
             started: Timestamp::now(),
             busy: false,
             store: None,
+            hold: false,
+            held: Vec::new(),
         };
         Self {
             info,
@@ -177,7 +179,7 @@ impl Service for Fake {
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         Self::found(&run)?;
         let summary = summary(&run, RunStatus::Waiting { waiting_for: "volume documents".to_owned() });
-        Ok(RunDetail { summary, binding: Some(Binding::default()), step_list: Vec::new() })
+        Ok(RunDetail { summary, held: false, binding: Some(Binding::default()), step_list: Vec::new() })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -260,10 +262,17 @@ impl Service for Fake {
         let progress = Progress { bytes: 1, of_bytes: Some(2), entries: 3, of_entries: None };
         let outcome = Outcome { summary: "done".to_owned(), ..Outcome::default() };
         let end = Box::new(StepEnd::Done { outcome, adopted: None });
-        for message in [StepMessage::Progress { progress }, StepMessage::Beat, StepMessage::Ended { end }] {
+        for message in
+            [StepMessage::Progress { progress }, StepMessage::Beat, StepMessage::Ended { end, again: None }]
+        {
             sender.send(message).await.unwrap();
         }
         Ok(receiver)
+    }
+
+    async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
+        self.note(format!("foresee {} {}", request.step.id, request.attempt));
+        Ok(Recovery::Adopt { because: "it has ended".to_owned() })
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

@@ -169,7 +169,14 @@ pub fn choose_from(
             bound - room(best)
         ),
     };
-    let help = "see resplit tape list; then give the library more slots in site.yaml (cartridges that exist keep their \
-                size; new ones have its cartridge_size)";
+    let mut help = format!(
+        "raise 'slots' or 'cartridge_size' of library '{library}' in site.yaml (cartridges that exist keep their size); \
+         resplit tape list shows what they hold"
+    );
+    let unusable: Vec<String> =
+        cartridges.iter().filter_map(|c| Some(format!("{}: {}", c.barcode, c.unusable.as_ref()?))).collect();
+    if !unusable.is_empty() {
+        help = format!("{help}. Not usable: {}", unusable.join("; "));
+    }
     Err(Failure::refused(text).with_help(help))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use resplit_operations::pair::{PairStatus, PairVerb};
-use resplit_steps::failure::FailureClass;
+use resplit_steps::{drivers::pairs::Difference, failure::FailureClass};
 
 use super::support::{Bed, FileSystem, assert_same};
 
@@ -61,7 +61,7 @@ fn life(bed: &Bed) {
     assert_eq!((status().status, status().epoch, status().backed_up), (PairStatus::Psus, 1, 7));
     assert_eq!(driver.restore(pair, &bed.asked("run/restore")).unwrap(), report);
     let difference = driver.difference(pair, &bed.work).unwrap();
-    assert_eq!(difference, Default::default());
+    assert_eq!(difference, Difference::default());
 
     let report = driver.resync(pair, &bed.asked("later/resync")).unwrap();
     assert_eq!((report.changed, report.removed, report.copied), (0, 0, 0), "the restore was the last pass");

@@ -10,6 +10,7 @@ use std::{
 
 use resplit_operations::pair::PairStatus;
 use resplit_steps::failure::FailureClass;
+use rustix::fs::{Mode, OFlags};
 
 use super::support::{Bed, FileSystem, output, run};
 
@@ -65,6 +66,8 @@ fn a_directory_that_turns_into_a_link_and_back_leads_nowhere() {
     let _ = bed.driver.resync(&bed.pair, &bed.asked("run/resync")).unwrap();
     let _ = bed.driver.split(&bed.pair, 1, &bed.asked("run/split")).unwrap();
     let (sub, aside) = (bed.primary().join("sub"), file_system.root.join("aside"));
+    // By its descriptor, since a path may lead outside by now.
+    let directory = fs::File::open(&sub).unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let _ = scope.spawn(|| {
@@ -78,7 +81,10 @@ fn a_directory_that_turns_into_a_link_and_back_leads_nowhere() {
         });
         for round in 0..60 {
             // It may fail, since what it works on goes away below it; it may not go elsewhere.
-            let _ = fs::write(sub.join("7"), format!("{round}"));
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+            if let Ok(file) = rustix::fs::openat(&directory, "7", flags, Mode::RUSR) {
+                let _ = rustix::io::write(&file, format!("{round}").as_bytes());
+            }
             let _ = bed.driver.restore(&bed.pair, &bed.asked(&format!("{round}/restore")));
         }
         stop.store(true, Ordering::Relaxed);

@@ -92,7 +92,7 @@ fn rounds(bed: &Bed, seed: u64, rounds: usize) {
     println!("seed {seed:#x}");
     let mut dice = Dice(seed);
     for round in 0..rounds {
-        for _ in 0..1 + dice.roll(25) {
+        for _ in 0..=dice.roll(25) {
             mutate(bed, &mut dice);
         }
         let tag = format!("run {round}/verb");
@@ -101,7 +101,7 @@ fn rounds(bed: &Bed, seed: u64, rounds: usize) {
                 // Back to what it was.
                 let _ = bed.driver.resync(&bed.pair, &bed.asked(&tag)).unwrap();
                 let _ = bed.driver.split(&bed.pair, 1, &bed.asked(&tag)).unwrap();
-                for _ in 0..1 + dice.roll(25) {
+                for _ in 0..=dice.roll(25) {
                     mutate(bed, &mut dice);
                 }
                 let _ = bed.driver.restore(&bed.pair, &bed.asked(&tag)).unwrap();

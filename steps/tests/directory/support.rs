@@ -170,9 +170,12 @@ pub(crate) fn assert_same(a: &Path, b: &Path) {
     assert_eq!(a.links, b.links);
 }
 
+/// Mode, owner, group, size, time in seconds and nanoseconds, device.
+type Look = (u32, u32, u32, u64, i64, i64, u64);
+
 /// What the system says of a tree.
 struct Seen {
-    entries: BTreeMap<PathBuf, (u32, u32, u32, u64, i64, i64, u64)>,
+    entries: BTreeMap<PathBuf, Look>,
     links: Vec<Vec<PathBuf>>,
 }
 
@@ -202,7 +205,9 @@ impl Seen {
             }
         }
         let mut links: Vec<_> = links.into_values().filter(|group| group.len() > 1).collect();
-        links.iter_mut().for_each(|group| group.sort());
+        for group in &mut links {
+            group.sort();
+        }
         links.sort();
         Self { entries, links }
     }

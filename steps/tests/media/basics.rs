@@ -15,7 +15,7 @@ fn a_tree_with_everything_comes_back() {
     let vault = Vault::new(2, 256 << 20);
     let source = vault.path("source");
     make_odd(&source);
-    let bound = DRIVER.bound(&[source.clone()]).unwrap();
+    let bound = DRIVER.bound(std::slice::from_ref(&source)).unwrap();
     let dataset = vault.write("VT0001", "run/tape", &source).unwrap();
     assert!(dataset.bytes <= bound, "{} of at most {bound}", dataset.bytes);
     assert!(dataset.bytes < 12 << 20, "holes and text cost {}", dataset.bytes);

@@ -72,7 +72,7 @@ fn pools_and_room_decide() {
     let source = vault.path("source");
     fs::create_dir(&source).unwrap();
     fs::write(source.join("data"), noise(1, 1 << 20)).unwrap();
-    let bound = DRIVER.bound(&[source.clone()]).unwrap();
+    let bound = DRIVER.bound(std::slice::from_ref(&source)).unwrap();
     assert!(bound > 1 << 20 && bound < (1 << 20) + (128 << 10), "{bound}");
     vault.write("VT0002", "run/1", &source).unwrap();
     assert_eq!(choose(&vault, "documents", bound).unwrap().as_str(), "VT0002", "its own before a blank one");

@@ -51,5 +51,5 @@ fn gnu_tar_reads_each_dataset_and_all_of_them() {
         &vault.library.path,
         &format!("set +o pipefail; tail -c +{offset} VT0001.cartridge | zstd -dc | tar -t"),
     );
-    assert_eq!(list.lines().count(), vault.datasets("VT0001")[1].entries as usize, "{list}");
+    assert_eq!(list.lines().count() as u64, vault.datasets("VT0001")[1].entries, "{list}");
 }

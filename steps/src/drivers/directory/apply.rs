@@ -1,9 +1,12 @@
 //! Makes the copy equal to the original, in four sweeps: what is there too much is removed and directories are made;
 //! files are copied, on several threads; further names are linked; directories get their attributes.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use resplit_operations::pair::CopyReport;
@@ -75,10 +78,7 @@ impl Apply<'_> {
         }
         self.copy(&mut survey.visited, &counter, &tally)?;
         self.link(survey, &counter, &tally)?;
-        // The deepest first, so that a directory that may not be searched is closed after what it holds.
-        for directory in survey.visited.iter_mut().rev().filter(|directory| directory.touched) {
-            self.finish(directory, &tally)?;
-        }
+        self.finish(survey, &tally)?;
         counter.finish();
         Ok(report(survey, tally))
     }
@@ -288,17 +288,34 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Gives a directory its attributes: its entries are in their places.
-    fn finish(&self, directory: &mut Visited, tally: &Tally) -> Result<(), Failure> {
+    /// Gives directories their attributes: their entries are in their places. The deepest first, so that one that may
+    /// not be searched is closed after what it holds.
+    fn finish(&self, survey: &mut Survey, tally: &Tally) -> Result<(), Failure> {
+        let depth = |path: &[u8]| {
+            if path.is_empty() { 0 } else { path.split(|byte| *byte == b'/').count() }
+        };
+        let mut levels: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, directory) in survey.visited.iter().enumerate().filter(|(_, directory)| directory.touched) {
+            levels.entry(depth(&directory.path)).or_default().push(at);
+        }
+        for level in levels.values().rev() {
+            let visited = &survey.visited;
+            let records = walk_slices(level, |at| Ok((*at, self.finish_one(&visited[*at], tally)?)))?;
+            for (at, record) in records {
+                survey.visited[at].record = record;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_one(&self, directory: &Visited, tally: &Tally) -> Result<Entry, Failure> {
         let path = &directory.path;
         let to = self.open_copy(path)?;
         let from = match self.from.directory(path) {
             Ok(from) => from,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                directory.vanished = true;
                 tally.fuzzy.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-                directory.record = doubtful(directory.own);
-                return Ok(());
+                return Ok(doubtful(directory.own));
             }
             Err(error) => return Err(self.from.failure("open the directory", path, b"", error)),
         };
@@ -313,8 +330,7 @@ impl Apply<'_> {
             add(&tally.changed, 1);
         }
         let placed = Stat::of(&to).map_err(looked)?;
-        directory.record = entry(self.direction, &directory.own, &placed);
-        Ok(())
+        Ok(entry(self.direction, &directory.own, &placed))
     }
 }
 

@@ -83,8 +83,6 @@ pub(super) struct Visited {
     pub(super) changes: Vec<Change>,
     pub(super) removals: Vec<Removal>,
     pub(super) linked: Vec<Linked>,
-    /// It was there and is no longer.
-    pub(super) vanished: bool,
 }
 
 impl Visited {
@@ -101,7 +99,6 @@ impl Visited {
             changes: Vec::new(),
             removals: Vec::new(),
             linked: Vec::new(),
-            vanished: false,
         }
     }
 }
@@ -115,7 +112,7 @@ struct Other<'a> {
 
 impl Other<'_> {
     fn stat(&self) -> Option<Stat> {
-        self.found.or_else(|| self.item.map(|item| item.stat()))
+        self.found.or_else(|| self.item.map(|item| item.primary))
     }
 }
 
@@ -155,7 +152,7 @@ pub(super) fn visit(
     };
     let mut visited = Visited::new(path, own);
     visited.count = u64::try_from(listed.len()).unwrap_or(u64::MAX);
-    (visited.touched, visited.vanished) = (vanished, vanished);
+    visited.touched = vanished;
     let judge = Judge { index, direction: against.direction() };
     let own_other = Other { name: b"", item: own_item, found: to_own };
     if judge.is_unchanged(&own, &own_other) && !vanished {
@@ -229,7 +226,7 @@ impl Judge<'_> {
             (Direction::Restore, Some(primary)) => (primary, Some(from)),
             (Direction::Restore, None) => return false,
         };
-        *item.primary == primary.encode()
+        primary.is_as(&item.primary)
             && primary.ctime < index.header.moment
             && copy.is_none_or(|copy| Evidence::of(copy) == item.copy)
     }

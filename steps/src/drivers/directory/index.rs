@@ -3,7 +3,10 @@
 
 use std::{cmp::Ordering, ops::Range};
 
-use super::stat::{COMPARED, Moment, Stat};
+use super::{
+    packed,
+    stat::{Moment, Stat},
+};
 
 const MAGIC: &[u8; 16] = b"resplit index 1\n";
 const CHECKSUM: usize = blake3::OUT_LEN;
@@ -21,14 +24,13 @@ impl Evidence {
     }
 }
 
-/// One entry as it lies in the index.
-#[derive(Clone, Copy)]
+/// One entry as the index has it.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Item<'a> {
     pub(super) name: &'a [u8],
-    /// The state of the primary's entry, as [`Stat::encode`] has it.
-    pub(super) primary: &'a [u8; COMPARED],
+    /// The state of the primary's entry.
+    pub(super) primary: Stat,
     pub(super) copy: Evidence,
-    pub(super) allocated: u64,
 }
 
 /// One entry to be written.
@@ -37,6 +39,12 @@ pub(super) struct Entry {
     pub(super) name: Box<[u8]>,
     pub(super) primary: Stat,
     pub(super) copy: Evidence,
+}
+
+impl Entry {
+    fn item(&self) -> Item<'_> {
+        Item { name: &self.name, primary: self.primary, copy: self.copy }
+    }
 }
 
 /// Which pass an index is of.
@@ -70,7 +78,7 @@ impl Index {
         if blake3::hash(body).as_bytes() != checksum {
             return None;
         }
-        let mut reader = Reader { bytes: body, at: 0 };
+        let mut reader = Reader::new(body);
         if reader.take(MAGIC.len())? != MAGIC {
             return None;
         }
@@ -110,7 +118,7 @@ impl Index {
     /// What is known of a directory: itself, then its entries in the order of their names.
     pub(super) fn items(&self, path: &[u8]) -> Items<'_> {
         let items = self.find(path).map_or(0..0, |block| block.items.clone());
-        Items(Reader { bytes: &self.bytes[items], at: 0 })
+        Items { reader: Reader::new(&self.bytes[items]), before: Item::default() }
     }
 
     /// The paths of directories at and below a path.
@@ -126,42 +134,45 @@ impl Index {
 }
 
 /// Entries, read one after the other.
-pub(super) struct Items<'a>(Reader<'a>);
+pub(super) struct Items<'a> {
+    reader: Reader<'a>,
+    before: Item<'a>,
+}
 
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
     fn next(&mut self) -> Option<Item<'a>> {
-        let reader = &mut self.0;
-        let length = *reader.take(1)?.first()?;
-        Some(Item {
-            name: reader.take(usize::from(length))?,
-            primary: reader.take(COMPARED)?.first_chunk()?,
-            copy: Evidence { ino: reader.long()?, ctime: reader.moment()? },
-            allocated: reader.long()?,
-        })
+        self.before = packed::read(&mut self.reader, &self.before)?;
+        Some(self.before)
     }
 }
 
 impl Item<'_> {
-    /// The primary's entry as it was.
-    pub(super) fn stat(&self) -> Stat {
-        Stat { allocated: self.allocated, ..Stat::decode(self.primary) }
-    }
-
     /// The same, to be written again.
     pub(super) fn entry(&self) -> Entry {
-        Entry { name: self.name.into(), primary: self.stat(), copy: self.copy }
+        Entry { name: self.name.into(), primary: self.primary, copy: self.copy }
     }
 }
 
-struct Reader<'a> {
+/// Reads the parts of an index; `None` where it ends too early.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let end = self.at.checked_add(length)?;
         let taken = self.bytes.get(self.at..end)?;
         self.at = end;
@@ -213,13 +224,12 @@ impl Writer {
         self.0.extend_from_slice(&[0; 4]);
         self.0.extend_from_slice(&length(path.len()));
         self.0.extend_from_slice(path);
-        for entry in std::iter::once(own).chain(entries) {
-            self.0.push(u8::try_from(entry.name.len()).unwrap_or(u8::MAX));
-            self.0.extend_from_slice(&entry.name);
-            self.0.extend_from_slice(&entry.primary.encode());
-            self.0.extend_from_slice(&entry.copy.ino.to_le_bytes());
-            self.moment(entry.copy.ctime);
-            self.0.extend_from_slice(&entry.primary.allocated.to_le_bytes());
+        let first = Item::default();
+        let mut before = &first;
+        let items: Vec<_> = std::iter::once(own).chain(entries).map(Entry::item).collect();
+        for item in &items {
+            packed::write(&mut self.0, before, item);
+            before = item;
         }
         let whole = length(self.0.len() - start);
         self.0[start..start + 4].copy_from_slice(&whole);

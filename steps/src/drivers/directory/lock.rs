@@ -54,8 +54,14 @@ impl Lock {
             }
             Err(error) => return Err(failure(error.into())),
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failure)?;
-        writeln!(file, "{} (process {})", tag.0, process::id()).map_err(failure)?;
+        // Who holds it is for the one who waits; on a full disk it is left out.
+        let named = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{} (process {})", tag.0, process::id()));
+        if let Err(error) = named {
+            tracing::debug!(lock = %path.display(), %error, "the holder of a lock is not named");
+        }
         Ok(Self { file })
     }
 }

@@ -26,6 +26,7 @@ mod links;
 mod list;
 mod lock;
 mod overwrite;
+mod packed;
 mod pass;
 mod place;
 mod progress;

@@ -1,7 +1,8 @@
 //! One pass over a pair: what differs is found, has room, is made equal, is durable; the index is kept.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
+    io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
 };
@@ -16,7 +17,7 @@ use super::{
     index::{Header, Index, Writer},
     space,
     stat::{Moment, Stat},
-    state::{DATA, INDEX, NEW_DATA, State, replace},
+    state::{DATA, INDEX, NEW_DATA, NEW_INDEX, State},
     survey::{Survey, survey},
     tree::Tree,
 };
@@ -45,7 +46,7 @@ impl Pass<'_> {
 
     /// Makes the pass. `state` is what the pair has, and then what it has become.
     pub(super) fn run(&self, state: &mut State) -> Result<CopyReport, Failure> {
-        let moment = Moment::now();
+        let moment = Moment::of_stamps();
         let primary = Tree::open(&self.pair.primary)?;
         let root = Stat::of(primary.root()).map_err(|error| primary.failure("look at", b"", b"", error))?;
         let data = self.pair.secondary.join(DATA);
@@ -88,21 +89,12 @@ impl Pass<'_> {
             state.settled = false;
             state.write(&self.pair.secondary)?;
             let kept = index.as_ref().filter(|_| is_quick);
-            let changed = if is_new && !is_begun {
-                make_data(&aside).and_then(|to| self.change(from, &to, is_new, &copier, &mut survey))
+            let kept = Kept { state, index: kept, moment };
+            let done = if is_new && !is_begun {
+                make_data(&aside).and_then(|to| self.change(from, &to, is_new, &mut survey, &copier, &kept))
             } else {
-                self.change(from, to, is_new, &copier, &mut survey)
+                self.change(from, to, is_new, &mut survey, &copier, &kept)
             };
-            let done = changed.and_then(|report| {
-                if is_new {
-                    fs::rename(&aside, &data).map_err(|error| Failure::io("rename", &aside, &error))?;
-                }
-                let moment = self.settle(moment);
-                let header = Header { pair: state.identity(), pass: state.pass + 1, moment };
-                // Writing it makes the new name of the copy durable, too.
-                write_index(self.pair, &header, &survey, kept)?;
-                Ok(report)
-            });
             let report = done.map_err(|failure| self.broken(state, failure))?;
             state.pass += 1;
             report
@@ -114,18 +106,37 @@ impl Pass<'_> {
         Ok(report)
     }
 
-    /// Makes both sides equal, durably.
+    /// Makes both sides equal, durably, and keeps the index of that.
     fn change(
         &self,
         from: &Tree,
         to: &Tree,
         is_new: bool,
-        copier: &Copier,
         survey: &mut Survey,
+        copier: &Copier,
+        kept: &Kept<'_>,
     ) -> Result<CopyReport, Failure> {
         let apply = Apply { from, to, direction: self.direction(), is_new, copier, work: self.asked.work };
         let report = apply.run(survey)?;
+        let moment = self.settle(kept.moment);
+        let header = Header { pair: kept.state.identity(), pass: kept.state.pass + 1, moment };
+        let secondary = &self.pair.secondary;
+        let (new, index) = (secondary.join(NEW_INDEX), secondary.join(INDEX));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&new)?;
+            file.write_all(&packed(&header, survey, kept.index))?;
+            // The copy is on the file system of the index, so that one flush does for both; the primary may not be.
+            if self.direction() == Direction::Restore { file.sync_all() } else { Ok(()) }
+        };
+        write().map_err(|error| Failure::io("write", &new, &error))?;
         rustix::fs::syncfs(to.root()).map_err(|error| to.failure("make durable", b"", b"", error))?;
+        // Only now: an index never speaks of what a power cut could still undo. The names are durable with the pair's
+        // status, which follows.
+        fs::rename(&new, &index).map_err(|error| Failure::io("rename", &new, &error))?;
+        if is_new {
+            let (aside, data) = (secondary.join(NEW_DATA), secondary.join(DATA));
+            fs::rename(&aside, &data).map_err(|error| Failure::io("rename", &aside, &error))?;
+        }
         Ok(report)
     }
 
@@ -136,10 +147,13 @@ impl Pass<'_> {
             return began;
         }
         let written = Moment::now();
-        while Moment::now() <= written {
+        loop {
+            let moment = Moment::of_stamps();
+            if moment > written {
+                return moment;
+            }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        Moment::now()
     }
 
     /// The index of the last pass, if it can be relied upon at all.
@@ -187,12 +201,16 @@ fn make_data(data: &Path) -> Result<Tree, Failure> {
     Tree::open(data)
 }
 
-fn write_index(
-    pair: &PairRef,
-    header: &Header,
-    survey: &Survey,
-    kept: Option<&Index>,
-) -> Result<(), Failure> {
+/// What the index to come is made of beside the survey.
+struct Kept<'a> {
+    state: &'a State,
+    /// The last one, where it holds for what was not touched.
+    index: Option<&'a Index>,
+    moment: Moment,
+}
+
+/// The index to come.
+fn packed(header: &Header, survey: &Survey, kept: Option<&Index>) -> Vec<u8> {
     let mut writer = Writer::new(header, kept.map_or(0, Index::size));
     for directory in &survey.visited {
         match (&directory.entries, kept) {
@@ -207,8 +225,5 @@ fn write_index(
             }
         }
     }
-    let path = pair.secondary.join(INDEX);
-    let new = pair.secondary.join("index.new");
-    replace(&pair.secondary, &new, &path, &writer.finish())
-        .map_err(|error| Failure::io("write", &path, &error))
+    writer.finish()
 }

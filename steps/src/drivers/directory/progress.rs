@@ -28,7 +28,9 @@ pub(super) struct Counter<'a> {
 
 impl<'a> Counter<'a> {
     pub(super) fn new(work: &'a Work, of_entries: Option<u64>, of_bytes: Option<u64>) -> Self {
-        let reported = Mutex::new(Instant::now());
+        // The first report is made at once.
+        let now = Instant::now();
+        let reported = Mutex::new(now.checked_sub(PAUSE).unwrap_or(now));
         Self { work, bytes: 0.into(), entries: 0.into(), of_bytes, of_entries, reported }
     }
 

@@ -96,7 +96,7 @@ pub(super) fn measure(tree: &Tree, path: &[u8], stat: &Stat, work: &Work) -> Res
         refuse_mounts(tree, &path, &listed)?;
         for entry in listed {
             size.entries += 1;
-            size.allocated += entry.stat.needed();
+            size.allocated = size.allocated.saturating_add(entry.stat.needed());
             if entry.stat.is_directory() {
                 waiting.push(join(&path, &entry.name));
             }

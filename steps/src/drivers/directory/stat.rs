@@ -1,9 +1,7 @@
-//! What the system says of an entry, and the form of it that the index compares.
-
-use std::mem::size_of;
+//! What the system says of an entry.
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxAttributes, StatxFlags, makedev};
-use rustix::{fd::AsFd, io, path::Arg};
+use rustix::{fd::AsFd, io, path::Arg, time::ClockId};
 
 /// A moment as file systems stamp it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +11,18 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// The clock that file systems stamp changes with: it moves in ticks of some milliseconds.
+    /// The clock that file systems stamp changes with: it moves in ticks of some milliseconds, and behind the time.
+    pub(super) fn of_stamps() -> Self {
+        Self::of(ClockId::RealtimeCoarse)
+    }
+
+    /// The time. Some file systems stamp with it what was looked at since its last change.
     pub(super) fn now() -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        Self::of(ClockId::Realtime)
+    }
+
+    fn of(clock: ClockId) -> Self {
+        let now = rustix::time::clock_gettime(clock);
         Self { seconds: now.tv_sec, nanoseconds: u32::try_from(now.tv_nsec).unwrap_or_default() }
     }
 }
@@ -39,9 +46,6 @@ pub(super) struct Stat {
     /// Whether something is mounted here.
     pub(super) mounted: bool,
 }
-
-/// The bytes by which two states of an entry are compared.
-pub(super) const COMPARED: usize = 5 * size_of::<u64>() + 6 * size_of::<u32>();
 
 impl Stat {
     /// Of an entry of a directory; a symbolic link is not followed.
@@ -80,7 +84,7 @@ impl Stat {
 
     /// Bytes on disk that a copy needs, holes left out.
     pub(super) fn needed(&self) -> u64 {
-        self.content().next_multiple_of(4096).min(self.allocated)
+        self.content().checked_next_multiple_of(4096).unwrap_or(u64::MAX).min(self.allocated)
     }
 
     /// Whether what was read between two looks may be trusted to be of one moment.
@@ -88,49 +92,11 @@ impl Stat {
         (self.ino, self.size, self.mtime, self.ctime) == (later.ino, later.size, later.mtime, later.ctime)
     }
 
-    /// What is compared, as bytes.
-    pub(super) fn encode(&self) -> [u8; COMPARED] {
-        let mut bytes = [0; COMPARED];
-        let mut rest = &mut bytes[..];
-        let mut put = |value: &[u8]| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(value.len());
-            head.copy_from_slice(value);
-            rest = tail;
-        };
-        for word in
-            [self.mode, self.uid, self.gid, self.nlink, self.mtime.nanoseconds, self.ctime.nanoseconds]
-        {
-            put(&word.to_le_bytes());
-        }
-        for word in [self.ino, self.size, self.rdev] {
-            put(&word.to_le_bytes());
-        }
-        for word in [self.mtime.seconds, self.ctime.seconds] {
-            put(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    /// Reads what [`Stat::encode`] wrote.
-    pub(super) fn decode(bytes: &[u8; COMPARED]) -> Self {
-        let short = |at: usize| {
-            let mut word = [0; 4];
-            word.copy_from_slice(&bytes[at * 4..at * 4 + 4]);
-            u32::from_le_bytes(word)
-        };
-        let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 1)) << 32;
-        Self {
-            mode: short(0),
-            uid: short(1),
-            gid: short(2),
-            nlink: short(3),
-            mtime: Moment { seconds: long(12).cast_signed(), nanoseconds: short(4) },
-            ctime: Moment { seconds: long(14).cast_signed(), nanoseconds: short(5) },
-            ino: long(6),
-            size: long(8),
-            rdev: long(10),
-            ..Self::default()
-        }
+    /// Whether an entry is as it was, as far as its state tells. Where it lies on disk is not asked: that may change
+    /// with a mount, or when it is written back.
+    pub(super) fn is_as(&self, before: &Self) -> bool {
+        let told = |stat: &Self| (stat.mode, stat.uid, stat.gid, stat.nlink, stat.rdev);
+        self.is_same_moment(before) && told(self) == told(before)
     }
 }
 
@@ -150,27 +116,5 @@ impl From<&Statx> for Stat {
             allocated: found.stx_blocks.saturating_mul(512),
             mounted: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_compared_survives_its_bytes() {
-        let stat = Stat {
-            mode: 0o100_644,
-            uid: 1,
-            gid: 2,
-            nlink: 3,
-            ino: u64::MAX - 1,
-            size: 1 << 40,
-            mtime: Moment { seconds: -1, nanoseconds: 999_999_999 },
-            ctime: Moment { seconds: 1 << 34, nanoseconds: 1 },
-            rdev: 0x0102_0304_0506,
-            ..Stat::default()
-        };
-        assert_eq!(Stat::decode(&stat.encode()), stat);
     }
 }

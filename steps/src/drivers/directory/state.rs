@@ -24,6 +24,8 @@ pub(super) const NEW_DATA: &str = "data.new";
 /// The lock that a verb holds, and the index.
 pub(super) const LOCK: &str = "lock";
 pub(super) const INDEX: &str = "index";
+/// Where the next index is made.
+pub(super) const NEW_INDEX: &str = "index.new";
 /// The format that is written and read.
 const FORMAT: u32 = 1;
 
@@ -151,7 +153,7 @@ impl State {
 }
 
 /// Writes a file whole under another name, and renames it. Durable when it returns.
-pub(super) fn replace(directory: &Path, new: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace(directory: &Path, new: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(new)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -89,7 +89,7 @@ fn extra(visited: &[Visited], against: &Against<'_>, work: &Work) -> Result<Size
                 _ => Size { entries: 1, allocated: removal.stat.needed() },
             };
             extra.entries += size.entries;
-            extra.allocated += size.allocated;
+            extra.allocated = extra.allocated.saturating_add(size.allocated);
         }
     }
     Ok(extra)
@@ -101,7 +101,7 @@ fn below(index: &Index, path: &[u8]) -> Size {
     for directory in index.below(path) {
         for item in index.items(directory).skip(1) {
             size.entries += 1;
-            size.allocated += item.stat().needed();
+            size.allocated = size.allocated.saturating_add(item.primary.needed());
         }
     }
     size

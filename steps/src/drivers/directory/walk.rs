@@ -10,9 +10,9 @@ use std::{
 
 use crate::failure::Failure;
 
-/// Threads that a pass uses: more only compete for the disk.
-pub(super) fn threads() -> usize {
-    thread::available_parallelism().map_or(2, usize::from).clamp(1, 8)
+/// Threads that a pass uses. Twice as many as processors: half of them wait for the disk.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(4, |processors| 2 * processors.get()).min(16)
 }
 
 struct Queue<T> {
@@ -82,7 +82,11 @@ fn next<T>(queue: &Mutex<Queue<T>>, changed: &Condvar) -> Option<Vec<u8>> {
     }
 }
 
-/// Calls `work` for every one of `items` on several threads, and collects what it returns, in no order.
+/// Fewer items than this are not worth another thread.
+const FEW: usize = 16;
+
+/// Calls `work` for every one of `items`, on several threads if they are many, and collects what it returns, in no
+/// order.
 pub(super) fn walk_slices<I: Sync, T: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, Failure> + Sync,
@@ -108,7 +112,7 @@ pub(super) fn walk_slices<I: Sync, T: Send>(
         results.1 = results.1.take().or(failed);
     };
     thread::scope(|scope| {
-        for _ in 1..threads().min(items.len()) {
+        for _ in 1..threads().min(items.len().div_ceil(FEW)) {
             let _ = scope.spawn(run);
         }
         run();

@@ -15,8 +15,10 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Header and record, frames included, where the record is not known. It names few files.
-const REST: u64 = 64 << 10;
+/// A record that is not known yet. It names few files.
+pub(super) const RECORD: u64 = 48 << 10;
+/// Header and record, frames included.
+const REST: u64 = RECORD + (16 << 10);
 
 /// What trees hold.
 #[derive(Default)]
@@ -27,14 +29,16 @@ pub(super) struct Totals {
     pub(super) content: u64,
     archive: u64,
     index: u64,
+    with_attributes: bool,
     buffer: Vec<u8>,
 }
 
-/// Walks the trees.
+/// Walks the trees. Without extended attributes, which take long to ask for, the bound is one only where there are few.
 pub(super) fn totals<'a>(
     sources: impl IntoIterator<Item = (&'a str, &'a PathBuf)>,
+    with_attributes: bool,
 ) -> Result<Totals, Failure> {
-    let mut totals = Totals::default();
+    let mut totals = Totals { with_attributes, ..Totals::default() };
     for (prefix, source) in sources {
         walk(source, prefix, &mut totals)?;
     }
@@ -57,6 +61,7 @@ impl Visitor for Totals {
     fn entry(&mut self, found: &Found<'_>) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::io("read", &found.place(), &error);
         let attributes = match found.directory {
+            _ if !self.with_attributes => Ok(Vec::new()),
             Some(directory) => attributes::of_file(directory, &mut self.buffer),
             None => attributes::of_entry(found.parent, found.name, &mut self.buffer),
         };

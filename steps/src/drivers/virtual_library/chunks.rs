@@ -2,13 +2,14 @@
 //! ahead of whoever consumes them. Memory is a few chunks.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::unix::fs::FileExt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
 };
@@ -22,6 +23,8 @@ use crate::{context::Work, failure::Failure};
 
 /// Threads that decompress.
 const WORKERS: usize = 2;
+/// Chunks that are on their way at once.
+const BUFFERS: usize = 6;
 
 /// The archive of a dataset on a cartridge.
 pub(super) struct Source<'a> {
@@ -58,13 +61,13 @@ impl<'a> Source<'a> {
         Ok(Self { file, name, rows, chunk_bytes, archive_bytes })
     }
 
-    /// The compressed frame of a chunk, if it is whole.
-    fn frame(&self, chunk: usize) -> io::Result<Vec<u8>> {
+    /// Reads the compressed frame of a chunk, if it is whole.
+    fn frame(&self, chunk: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         let (position, row) = self.rows.get(chunk).ok_or(io::ErrorKind::InvalidInput)?;
-        let mut bytes = vec![0; row.length as usize];
-        self.file.read_exact_at(&mut bytes, *position)?;
-        if *blake3::hash(&bytes).as_bytes() == row.digest {
-            Ok(bytes)
+        bytes.resize(row.length as usize, 0);
+        self.file.read_exact_at(bytes, *position)?;
+        if *blake3::hash(bytes).as_bytes() == row.digest {
+            Ok(())
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong"))
         }
@@ -74,15 +77,19 @@ impl<'a> Source<'a> {
         &self,
         chunk: usize,
         decompressor: &mut zstd::bulk::Decompressor<'_>,
+        frame: &mut Vec<u8>,
+        mut bytes: Vec<u8>,
     ) -> io::Result<Vec<u8>> {
         let start = chunk as u64 * self.chunk_bytes;
         let expected = self.chunk_bytes.min(self.archive_bytes.saturating_sub(start));
         let length = usize::try_from(expected).map_err(io::Error::other)?;
-        let bytes = decompressor.decompress(&self.frame(chunk)?, length)?;
-        if bytes.len() == length {
+        self.frame(chunk, frame)?;
+        bytes.clear();
+        bytes.reserve(length);
+        if decompressor.decompress_to_buffer(frame, &mut bytes)? == length {
             Ok(bytes)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "it is shorter than it should be"))
+            Err(io::Error::new(io::ErrorKind::InvalidData, "its length is not what it should be"))
         }
     }
 
@@ -93,11 +100,12 @@ impl<'a> Source<'a> {
         thread::scope(|scope| {
             for _ in 0..WORKERS {
                 let _ = scope.spawn(|| {
+                    let mut frame = Vec::new();
                     while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if work.is_cancelled() {
                             break;
                         }
-                        if self.frame(*chunk).is_err()
+                        if self.frame(*chunk, &mut frame).is_err()
                             && let Ok(mut damaged) = damaged.lock()
                         {
                             damaged.push(*chunk);
@@ -120,17 +128,22 @@ impl<'a> Source<'a> {
         consume: impl FnOnce(&mut Stream<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         thread::scope(|scope| {
-            let mut results = Vec::new();
-            for worker in 0..WORKERS {
-                let (sender, receiver) = sync_channel(1);
-                let _ = scope.spawn(move || {
-                    self.decompress_chunks(chunks.iter().skip(worker).step_by(WORKERS), &sender);
-                });
-                results.push(receiver);
+            let (give_back, used) = channel();
+            for _ in 0..BUFFERS {
+                let _ = give_back.send(Vec::new());
             }
+            let queue = Arc::new(Mutex::new((used, chunks.iter().copied().enumerate())));
+            let (sender, results) = channel();
+            for _ in 0..WORKERS {
+                let (queue, sender) = (queue.clone(), sender.clone());
+                let _ = scope.spawn(move || self.decompress_chunks(&queue, &sender));
+            }
+            drop(sender);
             let mut stream = Stream {
                 name: &self.name,
                 results,
+                give_back,
+                waiting: BTreeMap::new(),
                 received: 0,
                 start: 0,
                 chunk: Vec::new(),
@@ -141,39 +154,46 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn decompress_chunks<'c>(
-        &self,
-        chunks: impl Iterator<Item = &'c usize>,
-        results: &SyncSender<Decompressed>,
-    ) {
+    /// Takes a buffer and whichever chunk is next: a worker that has to wait for a processor holds up nobody.
+    fn decompress_chunks(&self, queue: &Mutex<Queue<'_>>, results: &Sender<(usize, Decompressed)>) {
         let mut decompressor = zstd::bulk::Decompressor::new();
-        for chunk in chunks {
+        let mut frame = Vec::new();
+        loop {
+            let next = queue.lock().ok().and_then(|mut queue| {
+                let buffer = queue.0.recv().ok()?;
+                Some((queue.1.next()?, buffer))
+            });
+            let Some(((number, chunk), buffer)) = next else { break };
             let result = match &mut decompressor {
-                Ok(decompressor) => self.decompress(*chunk, decompressor),
+                Ok(decompressor) => self.decompress(chunk, decompressor, &mut frame, buffer),
                 Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
             };
-            let result = result.map(|bytes| (*chunk as u64 * self.chunk_bytes, bytes)).map_err(|error| {
-                let position = self.rows.get(*chunk).map_or(0, |(position, _)| *position);
+            let result = result.map(|bytes| (chunk as u64 * self.chunk_bytes, bytes)).map_err(|error| {
+                let position = self.rows.get(chunk).map_or(0, |(position, _)| *position);
                 Failure::permanent(format!(
                     "{} is damaged at byte {position} of the cartridge: {error}",
                     self.name
                 ))
             });
             // Whoever no longer listens has stopped, and said why.
-            if results.send(result).is_err() {
+            if results.send((number, result)).is_err() {
                 break;
             }
         }
     }
 }
 
+/// Buffers that are free, and the chunks that are still to be read with their place in the order.
+type Queue<'a> = (Receiver<Vec<u8>>, std::iter::Enumerate<std::iter::Copied<std::slice::Iter<'a, usize>>>);
 /// Where a chunk begins in the archive, and its bytes.
 type Decompressed = Result<(u64, Vec<u8>), Failure>;
 
 /// An archive being read.
 pub(super) struct Stream<'a> {
     name: &'a str,
-    results: Vec<Receiver<Decompressed>>,
+    results: Receiver<(usize, Decompressed)>,
+    give_back: Sender<Vec<u8>>,
+    waiting: BTreeMap<usize, Decompressed>,
     received: usize,
     start: u64,
     chunk: Vec<u8>,
@@ -190,10 +210,20 @@ impl Stream<'_> {
     /// At least one and at most `most` bytes from where it stands, which it passes over.
     pub(super) fn next(&mut self, most: u64) -> Result<&[u8], Failure> {
         while self.position >= self.start + self.chunk.len() as u64 {
-            let result = self.results[self.received % self.results.len()].recv();
+            let result = loop {
+                if let Some(result) = self.waiting.remove(&self.received) {
+                    break result;
+                }
+                let Ok((number, result)) = self.results.recv() else {
+                    break Err(self.wrong("it ends before its time"));
+                };
+                let _ = self.waiting.insert(number, result);
+            };
+            let (start, chunk) = result?;
+            // A worker that has ended needs no buffer.
+            let _ = self.give_back.send(std::mem::replace(&mut self.chunk, chunk));
+            self.start = start;
             self.received += 1;
-            (self.start, self.chunk) =
-                result.unwrap_or_else(|_| Err(self.wrong("it ends before its time")))?;
         }
         let inside = self.position.checked_sub(self.start).filter(|inside| *inside < self.chunk_bytes);
         let inside = inside.and_then(|inside| usize::try_from(inside).ok());

@@ -2,10 +2,14 @@
 //! frame of its own, and written in order. Memory is a few chunks.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     os::unix::fs::FileExt,
     path::Path,
-    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
 };
 
@@ -14,6 +18,8 @@ use crate::{context::Work, failure::Failure};
 
 /// Threads that compress.
 const WORKERS: usize = 2;
+/// Chunks that are on their way at once.
+const BUFFERS: usize = 8;
 /// As the zstd program has it if not told otherwise.
 const LEVEL: i32 = 3;
 
@@ -49,16 +55,17 @@ impl Output<'_> {
     }
 }
 
-/// A buffer of [`CHUNK`] bytes, and how many of them count.
-type Chunk = (Vec<u8>, usize);
-type Compressed = Result<(Vec<u8>, Row), Failure>;
+/// A chunk's number, a buffer of [`CHUNK`] bytes, and how many of them count.
+type Chunk = (usize, Vec<u8>, usize);
+/// A chunk's number, its frame, and the buffer that it was in.
+type Compressed = (usize, Result<(Vec<u8>, Row), Failure>, Vec<u8>);
 
 /// Where an archive is written to.
 pub(super) struct Sink<'a> {
     buffer: Vec<u8>,
     filled: usize,
     chunks: usize,
-    workers: Vec<SyncSender<Chunk>>,
+    to_workers: Sender<Chunk>,
     used: Receiver<Vec<u8>>,
     work: &'a Work,
 }
@@ -133,13 +140,12 @@ impl Sink<'_> {
 
     fn send(&mut self) -> Result<(), Failure> {
         self.work.check()?;
-        let fresh = self.used.try_recv().unwrap_or_else(|_| vec![0; CHUNK]);
-        let full = (std::mem::replace(&mut self.buffer, fresh), self.filled);
-        let worker = self.chunks % self.workers.len();
+        // No buffer comes back from a writer that has ended. It knows why, and is asked first.
+        let fresh = self.used.recv().map_err(|_| stopped())?;
+        let full = (self.chunks, std::mem::replace(&mut self.buffer, fresh), self.filled);
         self.chunks += 1;
         self.filled = 0;
-        // The writer knows why, and is asked first.
-        self.workers[worker].send(full).map_err(|_| stopped())
+        self.to_workers.send(full).map_err(|_| stopped())
     }
 
     fn finish(&mut self) -> Result<u64, Failure> {
@@ -169,18 +175,19 @@ pub(super) fn compress<T>(
 ) -> Result<Archive<T>, Failure> {
     thread::scope(|scope| {
         let (give_back, used) = channel();
-        let mut workers = Vec::new();
-        let mut results = Vec::new();
-        for _ in 0..WORKERS {
-            let (chunk_sender, chunks) = sync_channel(1);
-            let (result_sender, result) = sync_channel(1);
-            let give_back = give_back.clone();
-            let _ = scope.spawn(move || compress_chunks(&chunks, &result_sender, &give_back));
-            workers.push(chunk_sender);
-            results.push(result);
+        for _ in 0..BUFFERS {
+            let _ = give_back.send(vec![0; CHUNK]);
         }
-        let writer = scope.spawn(move || write_frames(&results, output));
-        let mut sink = Sink { buffer: vec![0; CHUNK], filled: 0, chunks: 0, workers, used, work };
+        let (to_workers, chunks) = channel();
+        let chunks = Arc::new(Mutex::new(chunks));
+        let (to_writer, results) = channel();
+        for _ in 0..WORKERS {
+            let (chunks, to_writer) = (chunks.clone(), to_writer.clone());
+            let _ = scope.spawn(move || compress_chunks(&chunks, &to_writer));
+        }
+        drop((chunks, to_writer));
+        let writer = scope.spawn(move || write_frames(&results, &give_back, output));
+        let mut sink = Sink { buffer: vec![0; CHUNK], filled: 0, chunks: 0, to_workers, used, work };
         let produced = produce(&mut sink).and_then(|produced| Ok((produced, sink.finish()?)));
         drop(sink);
         let rows = writer.join().unwrap_or_else(|_| Err(stopped()))?;
@@ -193,13 +200,16 @@ fn stopped() -> Failure {
     Failure::permanent("a thread that writes the cartridge has ended unexpectedly")
 }
 
-fn compress_chunks(chunks: &Receiver<Chunk>, results: &SyncSender<Compressed>, give_back: &Sender<Vec<u8>>) {
+/// Takes whichever chunk is next: a worker that has to wait for a processor holds up nobody.
+fn compress_chunks(chunks: &Mutex<Receiver<Chunk>>, results: &Sender<Compressed>) {
     let failed = |error: std::io::Error| Failure::permanent(format!("cannot compress: {error}"));
     let mut compressor = zstd::bulk::Compressor::new(LEVEL).and_then(|mut compressor| {
         compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
         Ok(compressor)
     });
-    for (chunk, length) in chunks {
+    loop {
+        let next = chunks.lock().ok().and_then(|chunks| chunks.recv().ok());
+        let Some((number, chunk, length)) = next else { break };
         let result = match &mut compressor {
             Ok(compressor) => compressor.compress(&chunk[..length]).map_err(failed).and_then(|frame| {
                 let row = Row {
@@ -212,20 +222,28 @@ fn compress_chunks(chunks: &Receiver<Chunk>, results: &SyncSender<Compressed>, g
             Err(error) => Err(Failure::permanent(format!("cannot compress: {error}"))),
         };
         // Whoever no longer listens has stopped, and said why.
-        let _ = give_back.send(chunk);
-        if results.send(result).is_err() {
+        if results.send((number, result, chunk)).is_err() {
             break;
         }
     }
 }
 
-/// Takes from each worker in turn, as chunks were given to them.
-fn write_frames(results: &[Receiver<Compressed>], output: &mut Output<'_>) -> Result<Vec<Row>, Failure> {
+/// Writes the frames in the order of their chunks. Buffers go back only then, which bounds how many wait here.
+fn write_frames(
+    results: &Receiver<Compressed>,
+    give_back: &Sender<Vec<u8>>,
+    output: &mut Output<'_>,
+) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    while let Ok(result) = results[rows.len() % results.len()].recv() {
-        let (frame, row) = result?;
-        output.append(&frame)?;
-        rows.push(row);
+    let mut waiting = BTreeMap::new();
+    for (number, result, buffer) in results {
+        let _ = waiting.insert(number, (result?, buffer));
+        while let Some(((frame, row), buffer)) = waiting.remove(&rows.len()) {
+            output.append(&frame)?;
+            rows.push(row);
+            // Whoever no longer reads needs no buffer.
+            let _ = give_back.send(buffer);
+        }
     }
     Ok(rows)
 }

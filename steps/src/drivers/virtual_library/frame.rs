@@ -134,7 +134,13 @@ pub(super) fn meet(file: &File, offset: u64, end: u64) -> io::Result<Met> {
         return Ok(Met::Unknown);
     };
     let frame_end = offset + PREFIX as u64 + length;
-    Ok(if frame_end > end { Met::CutOff } else { Met::Own(kind, frame_end) })
+    // The length of a closing frame is known: with another one it is damaged, not cut off.
+    let known = kind != Kind::Closing || frame_end - offset == super::closing::CLOSING_BYTES;
+    Ok(match frame_end > end {
+        _ if !known => Met::Unknown,
+        true => Met::CutOff,
+        false => Met::Own(kind, frame_end),
+    })
 }
 
 fn split(prefix: [u8; PREFIX]) -> (u32, u64) {

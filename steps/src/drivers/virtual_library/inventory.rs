@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use resplit_operations::{
-    ids::{Barcode, PoolId},
-    units::Size,
-};
+use resplit_operations::ids::{Barcode, PoolId};
 
 use super::{
     contents,
@@ -14,7 +11,7 @@ use super::{
     locks,
 };
 use crate::{
-    drivers::media::{Cartridge, LibraryRef},
+    drivers::media::{Cartridge, LibraryRef, choose_from},
     failure::Failure,
 };
 
@@ -89,9 +86,11 @@ fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, 
     if repair
         && located.outdated
         && located.damage.is_empty()
-        && locks::try_lock(&opened.file).unwrap_or(false)
+        && let Ok(_cartridge) = locks::take_cartridge(&opened)
+        && let Err(failure) = contents::save(library, &opened.label, &located.datasets)
     {
-        contents::save(library, &opened.label, &located.datasets)?;
+        // What is known is known all the same.
+        tracing::warn!("{failure}");
     }
     cartridge.pool = located.pool().cloned();
     cartridge.capacity = opened.label.capacity;
@@ -106,44 +105,18 @@ fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, 
     Ok(cartridge)
 }
 
-/// The first cartridge of the pool with room, else the first blank one with room.
+/// The cartridge that [`choose_from`] gives, passing over those that another drive has while there is another one.
 pub(super) fn choose(library: &LibraryRef<'_>, pool: &PoolId, bound: u64) -> Result<Barcode, Failure> {
     let all = inventory(library, false)?;
-    let room = |cartridge: &Cartridge| cartridge.capacity.saturating_sub(cartridge.used);
-    let usable: Vec<&Cartridge> = all.iter().filter(|cartridge| cartridge.unusable.is_none()).collect();
-    let of_pool = |cartridge: &&&Cartridge| cartridge.pool.as_ref() == Some(pool);
-    let blank = |cartridge: &&&Cartridge| cartridge.pool.is_none();
-    let fits = |cartridge: &&&Cartridge| room(cartridge) >= bound;
-    let chosen = usable.iter().filter(of_pool).find(fits).or_else(|| usable.iter().filter(blank).find(fits));
-    if let Some(cartridge) = chosen {
-        return Ok(cartridge.barcode.clone());
+    let mut free = all.clone();
+    while let Ok(barcode) = choose_from(library.id, &free, pool, bound) {
+        let is_free = label::open_existing(library, &barcode)
+            .is_ok_and(|opened| locks::take_cartridge(&opened).is_ok());
+        if is_free || !label::path(library, &barcode, "cartridge").exists() {
+            return Ok(barcode);
+        }
+        free.retain(|cartridge| cartridge.barcode != barcode);
     }
-    let best = usable.iter().filter(|c| of_pool(c) || blank(c)).max_by_key(|cartridge| room(cartridge));
-    let what = best.map_or_else(
-        || format!("no cartridge of the library '{}' is blank or in the pool '{pool}'", library.id),
-        |best| {
-            format!(
-                "no cartridge of the pool '{pool}' in the library '{}' has room for a dataset of at most {bound} \
-                 bytes: the one with the most, {}, has {} bytes, {} too few",
-                library.id,
-                best.barcode,
-                room(best),
-                bound - room(best)
-            )
-        },
-    );
-    let unusable: Vec<String> = all
-        .iter()
-        .filter_map(|cartridge| Some(format!("{}: {}", cartridge.barcode, cartridge.unusable.as_ref()?)))
-        .collect();
-    let mut help = format!(
-        "raise 'slots' or 'cartridge_size' (now {}) of the library '{}' in site.yaml; cartridges that exist keep \
-         their size",
-        Size(library.library.cartridge_size.0),
-        library.id
-    );
-    if !unusable.is_empty() {
-        help = format!("{help}. Not usable: {}", unusable.join("; "));
-    }
-    Err(Failure::refused(what).with_help(help))
+    // All that have room are in use, or none has: then say so.
+    choose_from(library.id, &all, pool, bound)
 }

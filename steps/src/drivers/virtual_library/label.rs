@@ -165,8 +165,13 @@ pub(super) fn make_blank(library: &LibraryRef<'_>, barcode: &Barcode) -> Result<
     write_synced(&new, &frame).map_err(failed)?;
     let directory = File::open(&library.library.path).map_err(failed)?;
     // Never over a cartridge that somebody put there meanwhile.
-    let renamed =
-        rustix::fs::renameat_with(&directory, &*new, &directory, &*to, rustix::fs::RenameFlags::NOREPLACE);
+    let renamed = rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        &*new,
+        rustix::fs::CWD,
+        &*to,
+        rustix::fs::RenameFlags::NOREPLACE,
+    );
     match renamed {
         Ok(()) => directory.sync_all().map_err(failed),
         Err(rustix::io::Errno::EXIST) => fs::remove_file(&new).map_err(failed),

@@ -64,16 +64,23 @@ pub(super) fn locate(library: &LibraryRef<'_>, opened: &Opened) -> Result<Locate
         }
     }
     if located.end < length && located.damage.is_empty() {
-        let next = u32::try_from(located.datasets.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let closings = if let Some(closings) = backwards(&opened.file, located.end, length, next) {
-            closings
-        } else {
-            let walked = forwards(&opened.file, located.end, length, next).map_err(|error| io(&error))?;
-            // A writer that was killed leaves the beginning of a dataset. Anything else may be a dataset whose end is
-            // damaged, if nobody remembers whether it was closed.
-            located.damage.extend(walked.doubt.filter(|_| !certain));
-            walked.closings
-        };
+        let (last, reached) = backwards(&opened.file, located.end, length);
+        let mut closings = Vec::new();
+        if reached > located.end {
+            let next = u32::try_from(located.datasets.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let walked = forwards(&opened.file, located.end, reached, next).map_err(|error| io(&error))?;
+            closings = walked.closings;
+            if reached < length {
+                // What is followed by a closed dataset was closed too.
+                let from = closings.last().map_or(located.end, Closing::end);
+                located.damage.push(format!("what stands from byte {from} to byte {reached} is damaged"));
+            } else if !certain {
+                // A writer that was killed leaves the beginning of a dataset. Anything else may be a dataset whose end
+                // is damaged, if nobody remembers whether it was closed.
+                located.damage.extend(walked.doubt);
+            }
+        }
+        closings.extend(last);
         for closing in closings {
             add(&mut located, closing, &opened.file, &opened.label);
         }
@@ -90,18 +97,21 @@ fn add(located: &mut Located, closing: Closing, file: &File, label: &Label) {
     }
 }
 
-/// From the end of the file, closing frame by closing frame, to `start`. `None` if that does not lead there.
-fn backwards(file: &File, start: u64, length: u64, first_number: u32) -> Option<Vec<Closing>> {
+/// From the end of the file, closing frame by closing frame, towards `start`: those found, and how far that went.
+fn backwards(file: &File, start: u64, length: u64) -> (Vec<Closing>, u64) {
     let mut closings = Vec::new();
     let mut end = length;
     while end > start {
-        let closing = Closing::read(file, end).ok()?;
-        end = closing.offset;
-        closings.push(closing);
+        match Closing::read(file, end) {
+            Ok(closing) if closing.offset >= start => {
+                end = closing.offset;
+                closings.push(closing);
+            }
+            _ => break,
+        }
     }
     closings.reverse();
-    let numbered = (first_number..).zip(&closings).all(|(number, closing)| closing.number == number);
-    (end == start && numbered).then_some(closings)
+    (closings, end)
 }
 
 struct Walked {

@@ -12,18 +12,26 @@ use rustix::fs::{FlockOperation, flock};
 use super::label::Opened;
 use crate::{drivers::media::LibraryRef, failure::Failure};
 
-/// A drive in use; given back when dropped.
-pub(super) struct Drive {
-    _file: File,
+/// Something in use; given back when dropped. Closing a file would not do: a child process that is just being started
+/// has it open a little longer.
+pub(super) struct Taken {
+    file: File,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // If this fails, closing gives it back.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 /// Takes the first free drive.
-pub(super) fn take_drive(library: &LibraryRef<'_>) -> Result<Drive, Failure> {
+pub(super) fn take_drive(library: &LibraryRef<'_>) -> Result<Taken, Failure> {
     for drive in 1..=library.library.drives {
         let path = library.library.path.join(format!("drive-{drive}.lock"));
         let file = lock_file(&path)?;
         if try_lock(&file).map_err(|error| Failure::io("lock", &path, &error))? {
-            return Ok(Drive { _file: file });
+            return Ok(Taken { file });
         }
     }
     let drives = library.library.drives;
@@ -34,10 +42,11 @@ pub(super) fn take_drive(library: &LibraryRef<'_>) -> Result<Drive, Failure> {
     .with_help("wait for the backup or restore that uses it, or declare more drives in site.yaml"))
 }
 
-/// Takes a cartridge for this process alone, as long as it is open.
-pub(super) fn take_cartridge(opened: &Opened) -> Result<(), Failure> {
-    if try_lock(&opened.file).map_err(|error| Failure::io("lock", &opened.path, &error))? {
-        Ok(())
+/// Takes a cartridge, for one drive alone.
+pub(super) fn take_cartridge(opened: &Opened) -> Result<Taken, Failure> {
+    let file = opened.file.try_clone().map_err(|error| Failure::io("lock", &opened.path, &error))?;
+    if try_lock(&file).map_err(|error| Failure::io("lock", &opened.path, &error))? {
+        Ok(Taken { file })
     } else {
         Err(Failure::temporary(format!("cartridge {} is in another drive", opened.label.barcode))
             .with_help("wait for the backup or restore that uses it"))
@@ -45,15 +54,15 @@ pub(super) fn take_cartridge(opened: &Opened) -> Result<(), Failure> {
 }
 
 /// Takes the library's own lock, waiting for it: held only while cartridges are made.
-pub(super) fn take_library(library: &LibraryRef<'_>) -> Result<File, Failure> {
+pub(super) fn take_library(library: &LibraryRef<'_>) -> Result<Taken, Failure> {
     let path = library.library.path.join("library.lock");
     let file = lock_file(&path)?;
     flock(&file, FlockOperation::LockExclusive).map_err(|error| Failure::io("lock", &path, &error.into()))?;
-    Ok(file)
+    Ok(Taken { file })
 }
 
 /// `false` if another has it.
-pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+fn try_lock(file: &File) -> io::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),

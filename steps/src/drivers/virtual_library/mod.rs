@@ -1,9 +1,9 @@
 //! Virtual libraries: cartridges are files in a directory.
 //!
 //! A cartridge can be read with GNU tar and zstd alone: everything that is not archive is in frames that zstd skips. The
-//! format is described in `docs/tape-format.md`. What a cartridge is: [`frame`], [`label`], [`closing`]; where its datasets
-//! are: [`locate`], [`contents`]; how one is written: [`write`] from [`archive`] through [`compress`]; how one is read:
-//! [`read`] through [`chunks`] to [`extract`].
+//! format is described in `docs/tape-format.md`. What a cartridge is: `frame`, `label`, `closing`; where its datasets
+//! are: `locate`, `contents`; how one is written: `write` from `archive` through `compress`; how one is read:
+//! `read` through `chunks` to `extract`.
 
 mod archive;
 mod attributes;
@@ -14,6 +14,8 @@ mod compress;
 mod contents;
 mod extract;
 mod frame;
+#[cfg(test)]
+mod hostile;
 mod index;
 mod inventory;
 mod label;
@@ -65,7 +67,7 @@ impl MediaDriver for VirtualLibrary {
     fn bound(&self, sources: &[PathBuf]) -> Result<u64, Failure> {
         // Under the longest name that a volume can have.
         let name = "v".repeat(resplit_operations::ids::LONGEST_NAME);
-        Ok(bound::totals(sources.iter().map(|source| (name.as_str(), source)))?.bound())
+        Ok(bound::totals(sources.iter().map(|source| (name.as_str(), source)), true)?.bound())
     }
 
     fn write(

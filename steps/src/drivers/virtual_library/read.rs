@@ -37,7 +37,7 @@ pub(super) fn read(
     let filter = Filter::new(wanted)?;
     let opened = label::open_existing(library, barcode)?;
     let _drive = locks::take_drive(library)?;
-    locks::take_cartridge(&opened)?;
+    let _cartridge = locks::take_cartridge(&opened)?;
     let known = find(library, &opened, number)?;
     let name = format!("dataset {number} on cartridge {barcode}");
     let damaged = |Damage(why)| {
@@ -209,8 +209,10 @@ fn remove(
         }
     }
     for path in &selection.in_the_way {
+        work.check()?;
         removed += remove_entry(path, work).map_err(|error| Failure::io("remove", path, &error))?;
     }
+    work.check()?;
     Ok(removed)
 }
 
@@ -230,13 +232,26 @@ fn clear(directory: &Path, work: &Work) -> Result<u64, Failure> {
     Ok(removed)
 }
 
-/// Removes an entry with all that is in it.
+/// Removes an entry with all that is in it, and says how many entries that were.
 fn remove_entry(path: &Path, work: &Work) -> io::Result<u64> {
-    let _ = work;
-    if fs::symlink_metadata(path)?.is_dir() {
-        fs::remove_dir_all(path)?;
-    } else {
+    let mut count = 1;
+    if !fs::symlink_metadata(path)?.is_dir() {
         fs::remove_file(path)?;
+        return Ok(count);
     }
-    Ok(1)
+    let mut waiting = vec![path.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            count += 1;
+            if entry.file_type()?.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+        if work.is_cancelled() {
+            return Ok(0);
+        }
+    }
+    fs::remove_dir_all(path)?;
+    Ok(count)
 }

@@ -39,14 +39,15 @@ pub(super) fn write(
         inventory::make_blank(library, dataset.barcode)?;
     }
     let opened = label::open_existing(library, dataset.barcode)?;
-    locks::take_cartridge(&opened)?;
+    let _cartridge = locks::take_cartridge(&opened)?;
     let mut located = locate(library, &opened)?;
     check_cartridge(library, dataset, &located)?;
 
     let sources = dataset.sources.iter().map(|(volume, path)| (volume.as_str(), path));
-    let totals = bound::totals(sources)?;
+    // Whoever chose the cartridge asked for the true bound; and nothing is ever written beyond the capacity.
+    let totals = bound::totals(sources, false)?;
     let record_bytes = serde_json::to_vec(dataset.record).unwrap_or_default().len() as u64;
-    let bound = totals.bound() + record_bytes;
+    let bound = totals.bound() + record_bytes.saturating_sub(bound::RECORD);
     let room = opened.label.capacity.saturating_sub(located.end);
     if bound > room {
         return Err(Failure::refused(format!(

@@ -1,0 +1,54 @@
+//! What recovery would do of an interrupted run that is held: asked, and not done.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use petgraph::graph::NodeIndex;
+use resplit_steps::{context::Work, failure::Failure};
+
+use crate::{
+    engine::Engine,
+    failures,
+    protocol::{Recovery, StepStatus},
+    run::{launch, recover, state::RunState},
+    work::Task,
+};
+
+/// What recovery would do of each step that was begun and is not over. The rows in memory are those that it would start
+/// from; nothing is written.
+pub(crate) async fn foresee(engine: &Arc<Engine>, state: &mut RunState) -> BTreeMap<NodeIndex, Recovery> {
+    let because = || recover::LOST.to_owned();
+    let lost = recover::lost_windows(state);
+    let mut foreseen: BTreeMap<NodeIndex, Recovery> =
+        lost.into_iter().map(|node| (node, Recovery::Run { because: because() })).collect();
+    let site = Arc::new(state.plan.site.clone());
+    let binding = Arc::new(state.row.binding.clone().unwrap_or_default());
+    for node in state.order() {
+        let row = state.row_of(*node);
+        let StepStatus::Started { attempt, .. } = row.status else { continue };
+        let task = Task {
+            operation: state.plan.operation.clone(),
+            purpose: state.plan.purpose,
+            run: state.run().clone(),
+            step: state.step(*node).clone(),
+            attempt,
+            site: Arc::clone(&site),
+            binding: Arc::clone(&binding),
+            facts: state.facts.clone(),
+            token: binding.tokens.get(&engine.host).copied().unwrap_or_default(),
+            work: Work::silent(),
+        };
+        let asked = if task.step.host == engine.host {
+            task.foresee(engine, row.intent.clone().unwrap_or_default()).await
+        } else {
+            there(engine, &task).await
+        };
+        let recovery = asked.unwrap_or_else(|failure| Recovery::Unknown { failure });
+        let _ = foreseen.insert(*node, recovery);
+    }
+    foreseen
+}
+
+async fn there(engine: &Arc<Engine>, task: &Task) -> Result<Recovery, Failure> {
+    let client = engine.peers.client(&task.site, &task.step.host).await?;
+    client.foresee(&launch::request(engine, task)).await.map_err(failures::of_client)
+}

@@ -1,0 +1,6 @@
+//! What is decided of a run's steps, against random plans and random ends.
+
+mod plans;
+mod properties;
+mod resume;
+mod windows;

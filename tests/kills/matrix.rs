@@ -1,0 +1,142 @@
+//! All points, some at a time; and a table of what came of them.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write as _,
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Mutex,
+    thread,
+    time::Instant,
+};
+
+use crate::{
+    cases,
+    point::{Came, Point, Undisturbed, attempt, undisturbed},
+};
+
+/// How many are at work at once for each processor: most of the time they wait for a disk.
+const AT_ONCE: usize = 2;
+/// One of so many points is tried, unless all are asked for.
+const SAMPLE: u64 = 3;
+/// What decides which.
+const SEED: u64 = 20_261_120;
+
+/// Does all of this, some at a time; what panicked is its message.
+fn each<T: Sync, R: Send>(work: &[T], to: impl Fn(&T) -> R + Sync) -> Vec<Result<R, String>> {
+    let next = Mutex::new(0..work.len());
+    let done: Mutex<BTreeMap<usize, Result<R, String>>> = Mutex::default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE * processors {
+            scope.spawn(|| {
+                loop {
+                    let Some(index) = next.lock().unwrap().next() else { return };
+                    let ended = catch_unwind(AssertUnwindSafe(|| to(&work[index]))).map_err(|panic| {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                            .unwrap_or_default()
+                    });
+                    done.lock().unwrap().insert(index, ended);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
+/// A number that a text and the seed decide.
+fn drawn(text: &str) -> u64 {
+    let hash = blake3::hash(format!("{SEED} {text}").as_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap())
+}
+
+fn is_soak() -> bool {
+    env::var_os("RESPLIT_SOAK").is_some()
+}
+
+/// Only what contains this text, to look into one.
+fn is_wanted(point: &Point) -> bool {
+    match env::var("RESPLIT_POINT") {
+        Ok(text) => point.to_string().contains(&text),
+        Err(_) => is_soak() || drawn(&point.to_string()) % SAMPLE == 0,
+    }
+}
+
+/// How every case ends undisturbed.
+fn all_undisturbed() -> Vec<Undisturbed> {
+    let wanted = env::var("RESPLIT_POINT").ok();
+    let named = |case: &cases::Case| wanted.as_ref().is_none_or(|text| text.starts_with(&case.to_string()));
+    let cases: Vec<_> = cases::all().into_iter().filter(named).collect();
+    let ended = each(&cases, |case| undisturbed(*case));
+    ended
+        .into_iter()
+        .zip(cases)
+        .map(|(ended, case)| ended.unwrap_or_else(|text| panic!("{case}: {text}")))
+        .collect()
+}
+
+/// Tries these points, prints what came of them, and fails if anything failed.
+fn prove(title: &str, undisturbed: &[Undisturbed], points: &[Point]) {
+    let began = Instant::now();
+    let came = each(points, |point| {
+        let of = undisturbed.iter().find(|of| of.case == point.case).unwrap();
+        attempt(point, of)
+    });
+    let mut rows: BTreeMap<(String, &str), [u32; 4]> = BTreeMap::new();
+    let mut failures = String::new();
+    for (point, came) in points.iter().zip(&came) {
+        let row = rows.entry((point.case.to_string(), point.host)).or_default();
+        let column = match came {
+            Ok(came) => *came as usize,
+            Err(text) => {
+                writeln!(failures, "\n{point}:\n{text}").unwrap();
+                3
+            }
+        };
+        row[column] += 1;
+    }
+    let mut table = format!(
+        "\n{title}: {} points in {} s\n{:24}{:14}{:>8}{:>11}{:>14}{:>13}{:>8}\n",
+        points.len(),
+        began.elapsed().as_secs(),
+        "operation",
+        "host",
+        "points",
+        "recovered",
+        "not accepted",
+        "not reached",
+        "failed"
+    );
+    for ((case, host), row) in rows {
+        let [recovered, refused, missed, failed] = row;
+        let all: u32 = row.iter().sum();
+        writeln!(table, "{case:24}{host:14}{all:>8}{recovered:>11}{refused:>14}{missed:>13}{failed:>8}")
+            .unwrap();
+    }
+    // Past the test's own capture: the table is what this test is for.
+    std::io::stdout().write_all(table.as_bytes()).unwrap();
+    assert!(failures.is_empty(), "{failures}");
+    let reached = came.iter().flatten().filter(|came| **came != Came::NotReached).count();
+    assert!(reached * 10 >= points.len() * 9, "only {reached} of {} points were reached", points.len());
+}
+
+#[test]
+fn engines_killed_at_every_commit_finish_what_they_began() {
+    let undisturbed = all_undisturbed();
+    let mut points = Vec::new();
+    for of in &undisturbed {
+        for (host, commits) in &of.commits {
+            for count in 1..=*commits {
+                points.extend(["before", "after"].map(|side| Point {
+                    case: of.case,
+                    host,
+                    orders: vec![(side, count)],
+                }));
+            }
+        }
+    }
+    points.retain(is_wanted);
+    prove("killed once", &undisturbed, &points);
+}

@@ -1,0 +1,214 @@
+//! The world of a site as an operator, and the stores themselves, tell it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use resplit_engine::store::{Batch, Store, Table};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+use serde_json::Value;
+
+use crate::site::{Site, kill, told};
+
+/// Nothing takes longer, unless it hangs.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Waits until a process is gone; whether it is.
+pub(crate) fn gone(pid: i32, limit: Duration) -> bool {
+    let Ok(process) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else { return true };
+    let until = Instant::now() + limit;
+    loop {
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).unwrap();
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.unwrap() > 0,
+        }
+    }
+}
+
+/// Runs the program to its end, which must come.
+pub(crate) fn ended(site: &Site, arguments: &[&str]) -> Output {
+    let child = site.spawn(arguments);
+    let pid = i32::try_from(child.id()).unwrap();
+    let hangs = !gone(pid, LIMIT);
+    if hangs {
+        kill(pid, "KILL");
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(!hangs, "{arguments:?} hangs: {}", told(&output));
+    output
+}
+
+/// Ends the engines in order, and waits until they are gone.
+pub(crate) fn stop_engines(site: &Site) {
+    for pid in site.engines() {
+        kill(pid, "TERM");
+        assert!(gone(pid, LIMIT), "an engine does not end");
+    }
+}
+
+/// What is read while engines may be killed: asked again until it is told.
+pub(crate) fn json(site: &Site, arguments: &[&str]) -> Value {
+    let mut all = vec!["--json"];
+    all.extend(arguments);
+    let mut last = None;
+    for _ in 0..6 {
+        let output = ended(site, &all);
+        if output.status.success() {
+            return serde_json::from_slice(&output.stdout).unwrap();
+        }
+        last = Some(output);
+    }
+    panic!("{arguments:?}: {}", last.map(|output| told(&output)).unwrap_or_default())
+}
+
+/// Starts the engines again, and waits until no run goes on: only what is parked may be left.
+pub(crate) fn settle(site: &Site) {
+    for _ in 0..20 {
+        let open = json(site, &["runs", "--open"]);
+        let on: Vec<_> = open.as_array().unwrap().iter().filter(|run| run["status"] != "parked").collect();
+        if on.is_empty() {
+            return;
+        }
+        for run in on {
+            // Follows it to its end, whatever that is.
+            let _ = ended(site, &["logs", "--follow", run["run"].as_str().unwrap()]);
+        }
+    }
+    panic!("runs go on and on: {}", json(site, &["runs", "--open"]));
+}
+
+/// The number of the newest commit of a host whose engine does not run, and what its store still holds of leases and
+/// obligations.
+pub(crate) fn store(site: &Site, state: &str) -> (u64, Vec<String>) {
+    let (store, _) = Store::open(&site.path(state)).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, "looked", &true).unwrap();
+    let sequence = store.commit(batch).unwrap();
+    let left = [Table::Leases, Table::Obligations]
+        .into_iter()
+        .flat_map(|table| {
+            store.keys(table, "").unwrap().into_iter().map(move |key| format!("{table:?} {key}"))
+        })
+        .collect();
+    store.close().unwrap();
+    (sequence, left)
+}
+
+/// What exists, in words that do not depend on when, under which IDs and after how many tries it came to be.
+pub(crate) fn snapshot(site: &Site) -> Vec<String> {
+    let records = json(site, &["catalog", "list"]);
+    let records = records.as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let mut originals: Vec<String> = records.iter().map(|record| text(&record["original_id"])).collect();
+    originals.sort();
+    originals.dedup();
+    let rank: BTreeMap<_, _> = originals.into_iter().zip(1..).collect();
+    let mut told: Vec<String> = records
+        .iter()
+        .map(|record| {
+            let images: Vec<String> = record["images"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|image| {
+                    let report = &image["report"];
+                    format!(
+                        "{} {} {} entries {} bytes {} fuzzy",
+                        image["volume"],
+                        image["copy_group"],
+                        report["entries"],
+                        report["bytes"],
+                        report["fuzzy_count"]
+                    )
+                })
+                .collect();
+            format!(
+                "{} backup {} {} {} {} {} lock {} {} {} tape {} {}: {}",
+                text(&record["host"]),
+                rank[&text(&record["original_id"])],
+                record["operation"],
+                record["mode"],
+                text(&record["medium"]["medium"]),
+                text(&record["standing"]["standing"]),
+                record["lock"],
+                record["medium"]["barcode"],
+                record["medium"]["dataset"],
+                text(&record["tape"]["tape"]),
+                record["tape"]["barcode"],
+                images.join(", ")
+            )
+        })
+        .collect();
+    told.sort();
+    for pair in json(site, &["pair", "status"]).as_array().unwrap() {
+        told.push(format!("pair {} {}", pair["pair"]["copy_group"], pair["state"]["status"]));
+    }
+    for cartridge in json(site, &["tape", "list"]).as_array().unwrap() {
+        told.push(format!("cartridge {} {} datasets", cartridge["barcode"], cartridge["datasets"]));
+    }
+    told
+}
+
+/// Asserts what always holds once nothing runs. Ends the engines.
+pub(crate) fn assert_sound(site: &Site, hosts: &[(&str, &str)]) {
+    let records = json(site, &["catalog", "list"]);
+    let records = records.as_array().unwrap();
+    assert!(records.iter().all(|record| record["lock"].is_null()), "a lock is left: {records:?}");
+    let pairs = json(site, &["pair", "status"]);
+    for pair in pairs.as_array().unwrap() {
+        assert!(pair["lease"].is_null(), "a lease is left: {pair}");
+        let last = &pair["state"]["last"];
+        assert!(last.is_null() || !last["ended"].is_null(), "a verb has not ended: {pair}");
+    }
+    for record in records.iter().filter(|r| r["medium"]["medium"] == "disk") {
+        for image in record["images"].as_array().unwrap() {
+            let pair =
+                pairs.as_array().unwrap().iter().find(|p| p["pair"]["copy_group"] == image["copy_group"]);
+            let state = &pair.unwrap_or_else(|| panic!("no pair of {record}"))["state"];
+            if record["standing"]["standing"] == "current" {
+                assert_eq!(image["epoch"], state["epoch"], "{record} points at nothing: {state}");
+                assert_eq!(state["status"], "PSUS", "{record} has no image at rest");
+            }
+        }
+    }
+    assert_tapes(site, records);
+    stop_engines(site);
+    for (host, state) in hosts {
+        let (_, left) = store(site, state);
+        assert!(left.is_empty(), "{host} still has {left:?}");
+        let staged: Vec<_> = fs::read_dir(site.path(state).join("staging"))
+            .map(|entries| entries.map(|entry| entry.unwrap().file_name()).collect())
+            .unwrap_or_default();
+        assert!(staged.is_empty(), "{host} has staged {staged:?}");
+    }
+}
+
+/// Each backup is on tape at most once, each record on tape has its dataset, and each dataset its record.
+fn assert_tapes(site: &Site, records: &[Value]) {
+    let on_tape: Vec<_> = records.iter().filter(|r| r["medium"]["medium"] == "tape").collect();
+    let mut by_original = BTreeMap::new();
+    let mut by_cartridge: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for record in &on_tape {
+        let original = record["original_id"].as_str().unwrap();
+        assert!(by_original.insert(original, record).is_none(), "{original} is on tape twice: {records:?}");
+        let medium = &record["medium"];
+        by_cartridge
+            .entry(medium["barcode"].as_str().unwrap())
+            .or_default()
+            .push(medium["dataset"].as_u64().unwrap());
+    }
+    for cartridge in json(site, &["tape", "list"]).as_array().unwrap() {
+        let mut known = by_cartridge.remove(cartridge["barcode"].as_str().unwrap()).unwrap_or_default();
+        known.sort_unstable();
+        let there: Vec<u64> = (1..=cartridge["datasets"].as_u64().unwrap()).collect();
+        assert_eq!(known, there, "datasets of {cartridge}");
+    }
+    assert!(by_cartridge.is_empty(), "{by_cartridge:?} are in no slot");
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use jiff::Timestamp;
 use resplit_operations::{
     ids::{RunId, StepId},
     record::CatalogChange,
@@ -21,6 +22,9 @@ pub(crate) struct Duty {
     pub run: RunId,
     pub step: StepId,
     pub obligation: Obligation,
+    /// When it was taken on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 fn key(run: &RunId, obligation: &Obligation) -> String {
@@ -35,8 +39,10 @@ pub(crate) fn put(
     run: &RunId,
     step: &StepId,
     obligation: &Obligation,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
-    let duty = Duty { run: run.clone(), step: step.clone(), obligation: obligation.clone() };
+    let (run_of, step) = (run.clone(), step.clone());
+    let duty = Duty { run: run_of, step, obligation: obligation.clone(), since: Some(now) };
     batch.put(Table::Obligations, &key(run, obligation), &duty)
 }
 
@@ -75,7 +81,8 @@ pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Fai
     Ok(told)
 }
 
-fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+/// Undoes what a duty is about, and records that it did; gives what there was to undo.
+pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
     let mut transaction = Transaction::new(engine)?;
     let told = match &duty.obligation {
         Obligation::Thaw { filesystem } => {

@@ -13,11 +13,12 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, place, preview,
+    held, housekeeping, leftovers, place, preview,
     protocol::{
-        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview,
-        RecordVerb, Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, Selector,
-        StepDetail, StepMessage, StepRequest, StepStatus, Submit, What, World, WorldRequest,
+        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
+        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
+        RunDetail, RunStatus, RunSummary, RunsQuery, Selector, StepDetail, StepMessage, StepRequest,
+        StepStatus, Submit, What, World, WorldRequest,
     },
     rows::{RunRow, StepRow, step_key},
     run::{
@@ -337,6 +338,14 @@ impl Service for Offer {
 
     async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
         serve_step::foresee(&self.0, request).await.map_err(internally)
+    }
+
+    async fn leftovers(&self, request: LeftoversRequest) -> Reply<Vec<Leftover>> {
+        leftovers::list(&self.0, &request).await.map_err(internally)
+    }
+
+    async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        leftovers::release(&self.0, &request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

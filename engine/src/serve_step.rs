@@ -48,6 +48,12 @@ impl Serving {
         !self.map().is_empty()
     }
 
+    /// Whether steps of a run are at work here.
+    pub(crate) fn serves(&self, run: &RunId) -> bool {
+        let prefix = format!("{run}/");
+        self.map().keys().any(|key| key.starts_with(&prefix))
+    }
+
     /// Asks the steps of a run to stop at their next safe point; whether there were any.
     pub(crate) fn cancel(&self, run: &RunId) -> bool {
         let prefix = format!("{run}/");

@@ -53,7 +53,7 @@ impl Transaction {
     ) -> Result<(), StoreError> {
         self.change(engine, &intent.changes);
         for obligation in &intent.obligations {
-            obligations::put(&mut self.batch, run, step, obligation)?;
+            obligations::put(&mut self.batch, run, step, obligation, engine.clock.now())?;
         }
         self.reserves |= intent.reserved.is_some();
         Ok(())

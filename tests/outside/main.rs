@@ -7,6 +7,7 @@ mod freeze;
 mod hold;
 mod kills;
 mod ledgers;
+mod leftovers;
 mod mounted;
 mod operators;
 mod quickstart;

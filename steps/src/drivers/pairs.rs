@@ -56,6 +56,9 @@ pub trait PairDriver: Send + Sync {
         work: &Work,
     ) -> Result<CopyReport, Failure>;
 
+    /// Temporary files that an interrupted verb has left, and that the next one removes. A thousand at most are named.
+    fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure>;
+
     /// Removes this host's cached knowledge of the secondary, or says why that is not needed.
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure>;
 }

@@ -30,6 +30,7 @@ mod packed;
 mod pass;
 mod place;
 mod progress;
+mod remnants;
 mod remove;
 mod space;
 mod stat;
@@ -193,6 +194,10 @@ impl PairDriver for DirectoryPairs {
         work: &Work,
     ) -> Result<CopyReport, Failure> {
         copy_out::copy_out(image, paths, to, work)
+    }
+
+    fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
+        remnants::remnants(pair)
     }
 
     fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {

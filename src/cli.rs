@@ -74,6 +74,7 @@ pub(crate) enum Verb {
     /// List cartridges
     #[command(subcommand)]
     Tape(commands::tape::Verb),
+    Leftovers(commands::leftovers::Arguments),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),
@@ -83,6 +84,9 @@ pub(crate) enum Verb {
     /// Hold a file system still, and let it go whatever happens
     #[command(hide = true)]
     Watchdog(commands::watchdog::Arguments),
+    /// Try to write to a file system, and change nothing
+    #[command(hide = true)]
+    TryWrite(commands::try_write::Arguments),
     /// Run a command, and keep how it ended
     #[command(hide = true)]
     Shim(commands::shim::Arguments),

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     match &verb {
         // These do as little as possible: they have to work when little does.
         Verb::Watchdog(arguments) => return commands::watchdog::run(arguments),
+        Verb::TryWrite(arguments) => return commands::try_write::run(arguments),
         Verb::Shim(arguments) => return commands::shim::run(arguments),
         Verb::Engine(arguments) => return commands::engine::run(arguments, &global),
         _ => {}
@@ -75,6 +76,7 @@ async fn asking(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
         Verb::Restore(arguments) => commands::restore::run(arguments, session).await,
         Verb::Catalog(verb) => commands::catalog::run(verb, session).await,
         Verb::Pair(verb) => commands::pair::run(verb, session).await,
+        Verb::Leftovers(arguments) => commands::leftovers::run(arguments, session).await,
         Verb::Tape(verb) => commands::tape::run(verb, session).await,
         // The others are done before there is a runtime.
         _ => Ok(Exit::Done),

@@ -11,6 +11,7 @@ mod failures;
 mod held;
 mod housekeeping;
 mod leases;
+mod leftovers;
 mod logs;
 mod obligations;
 pub mod offer;

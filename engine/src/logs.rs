@@ -69,8 +69,9 @@ impl Logs {
     /// Tells an event to whoever follows, and, unless it is progress, writes it.
     pub(crate) fn tell(&self, event: Event) {
         if matches!(event.what, What::Progress { .. }) {
-            // Nobody may be following.
-            let _ = self.get(&event.run).progress.send(event);
+            // Nobody may be following, and what comes late opens no log that nobody would close.
+            let log = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&event.run).cloned();
+            let _ = log.map(|log| log.progress.send(event));
             return;
         }
         self.tell_all(&event.run, slice::from_ref(&event));
@@ -111,9 +112,9 @@ impl Logs {
         drop(tokio::spawn(async move {
             loop {
                 let over = written.as_mut().is_none_or(|written| written.borrow_and_update().1);
+                // A run that was resumed has ended more than once.
                 for event in reader.rest() {
-                    let last = matches!(event.what, What::Ended { .. });
-                    if sender.send(event).await.is_err() || (last && over) {
+                    if sender.send(event).await.is_err() {
                         return;
                     }
                 }

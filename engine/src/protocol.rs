@@ -1,5 +1,7 @@
 //! What goes over the socket: one protocol, whoever speaks. JSON; names in `snake_case`, times in RFC 3339.
 
+mod leftovers;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
@@ -19,6 +21,8 @@ use resplit_steps::{
     failure::Failure,
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::leftovers::{Leftover, LeftoverKind, LeftoversRequest, ReleaseRequest, Released, RunStanding};
 
 /// The version of this protocol. An engine and a client of different versions do not talk; an idle engine is replaced.
 pub const VERSION: u32 = 1;

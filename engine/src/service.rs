@@ -10,8 +10,9 @@ use resplit_operations::{
 use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
-    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb, Recovery,
-    Refusal, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
+    PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, RunDetail, RunSummary, RunsQuery,
+    StepMessage, StepRequest, Submit, World, WorldRequest,
 };
 
 /// A reply.
@@ -60,6 +61,11 @@ pub trait Service: Send + Sync + 'static {
         digest: String,
         bytes: Vec<u8>,
     ) -> impl Future<Output = Reply<PathBuf>> + Send;
+    /// What resplit made on this host and has not undone, whichever run it was.
+    fn leftovers(&self, request: LeftoversRequest) -> impl Future<Output = Reply<Vec<Leftover>>> + Send;
+    /// Undoes leftovers that may be undone; gives what became of each that was asked for and still stood.
+    fn release_leftovers(&self, request: ReleaseRequest)
+    -> impl Future<Output = Reply<Vec<Released>>> + Send;
     /// Exits as soon as nothing runs; refuses if something does.
     fn stop(&self) -> impl Future<Output = Reply<()>> + Send;
 }

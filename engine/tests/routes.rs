@@ -8,13 +8,14 @@ use common::{Serving, fake, fake::MISSING, site, step, submit};
 use resplit_engine::{
     client::ClientError,
     protocol::{
-        Answer, AnswerRequest, LeaseReply, LeaseRequest, RecordVerb, Recovery, RefusalKind, RunStatus,
-        RunsQuery, StepMessage, StepRequest, WorldRequest,
+        Answer, AnswerRequest, LeaseReply, LeaseRequest, LeftoversRequest, RecordVerb, Recovery, RefusalKind,
+        ReleaseRequest, RunStatus, RunsQuery, StepMessage, StepRequest, WorldRequest,
     },
 };
 use resplit_operations::{
     bound::Binding,
     ids::{BackupId, HostId},
+    operation::UsualState,
     plan::{Purpose, Resource},
     site::{Library, MediaDriverKind},
     units::Size,
@@ -112,6 +113,22 @@ async fn the_world_and_the_catalog_are_read() {
         assert_eq!(serving.client.record(BackupId(12), verb).await.unwrap().lock, None);
     }
     assert_eq!(serving.asked()[2], "record 0000000012 Waive");
+}
+
+#[tokio::test]
+async fn leftovers_are_listed_and_released_by_their_ids() {
+    let serving = Serving::start();
+    let of = LeftoversRequest {
+        site: site(),
+        resting: [("documents".into(), ("documents".into(), UsualState::Paired))].into(),
+        filesystems: ["/srv".into()].into(),
+    };
+    let listed = serving.client.leftovers(&of).await.unwrap();
+    assert_eq!(listed, [fake::leftover("lease:volume/documents")]);
+    assert_eq!(serving.asked(), ["leftovers {\"/srv\"}"]);
+    let request = ReleaseRequest { of, ids: [listed[0].id.clone()].into() };
+    let released = serving.client.release_leftovers(&request).await.unwrap();
+    assert_eq!((&released[0].leftover, &released[0].failure), (&listed[0], &None));
 }
 
 #[tokio::test]

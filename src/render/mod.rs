@@ -9,6 +9,7 @@ mod columns;
 mod dot;
 mod graph;
 mod layout;
+pub(crate) mod leftovers;
 mod mermaid;
 pub(crate) mod plan;
 pub(crate) mod progress;

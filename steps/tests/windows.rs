@@ -146,7 +146,9 @@ fn what_somebody_else_froze_stays_frozen() {
     assert!(failure.message.contains("frozen already"), "{failure}");
     assert!(!windows.is_open(&run()));
     sleep(Duration::from_millis(200));
+    assert!(windows.is_frozen(&disk.root()).unwrap() && windows.is_frozen(&disk.root()).unwrap());
     assert!(windows.thaw(&disk.root()).unwrap(), "it was still frozen");
+    assert!(!windows.is_frozen(&disk.root()).unwrap() && !windows.is_frozen(Path::new("/nowhere")).unwrap());
     assert!(!windows.thaw(&disk.root()).unwrap());
 }
 
@@ -171,6 +173,9 @@ fn what_a_dead_engine_and_a_dead_watchdog_left_frozen_is_thawed_by_its_obligatio
         .unwrap();
     let mut line = String::new();
     let _ = BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ours: Vec<_> =
+        windows().watchdogs().unwrap().into_iter().filter(|found| found.filesystem == disk.root()).collect();
+    assert!(ours.len() == 1 && !ours[0].is_orphan, "{ours:?}");
     let [watchdog] = watchdogs(&disk)[..] else { panic!("one watchdog: {line}") };
     // Both at once, as a control group is killed: neither can notice the other's end.
     let stopped = Command::new("kill").args(["-STOP", &watchdog.to_string()]).status().unwrap();

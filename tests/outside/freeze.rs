@@ -1,9 +1,10 @@
 //! A file system that is really frozen: ext4 on a loop device, under a writer. As root only.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write,
     path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    mounted::Mounted,
+    mounted::{Mounted, run},
     site::{DOCUMENTS, Site, TWO_PAIRS},
 };
 
@@ -134,4 +135,57 @@ fn what_is_no_mount_point_is_not_frozen() {
     let said = site.fail(&["run", "documents"], 4);
     assert!(said.contains("mount point") || said.contains("root"), "{said}");
     assert!(site.catalog("fileserver").is_empty());
+}
+
+#[test]
+fn what_somebody_else_froze_is_listed_and_left_alone() {
+    let (site, Some(mounted)) = frozen_site("") else { return };
+    run(Command::new("fsfreeze").arg("-f").arg(mounted.path()));
+    let left = site.json(&["leftovers"]);
+    assert_eq!(left[0]["kind"], "freeze", "{left}");
+    assert!(left[0]["next"].as_str().unwrap().contains("fsfreeze --unfreeze"), "{left}");
+    site.succeed(&["leftovers", "release", "--yes"]);
+    assert_eq!(site.json(&["leftovers"]), left, "only what resplit froze is thawed");
+    run(Command::new("fsfreeze").arg("-u").arg(mounted.path()));
+    assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn an_engine_that_holds_thaws_all_the_same() {
+    let (site, Some(mounted)) = frozen_site("hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n") else {
+        return;
+    };
+    let child = site.spawn(&["run", "documents"]);
+    let watchdogs = || {
+        let pattern = format!("watchdog --filesystem {}", mounted.path().display());
+        let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect::<Vec<i32>>()
+    };
+    let hook = || fs::read_dir(site.path("state/commands")).is_ok_and(|mut runs| runs.next().is_some());
+    let began = Instant::now();
+    while watchdogs().is_empty() || !hook() {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing was ever frozen");
+    }
+    // All at once: neither notices the other's end.
+    let all = watchdogs();
+    all.iter().for_each(|pid| crate::site::kill(*pid, "STOP"));
+    site.kill_engines();
+    all.iter().for_each(|pid| crate::site::kill(*pid, "KILL"));
+    let _ = child.wait_with_output().unwrap();
+    site.succeed(&["--hold", "status"]);
+    let before = Instant::now();
+    fs::write(mounted.path().join("written"), "x").unwrap();
+    assert!(before.elapsed() < Duration::from_secs(1), "it was still frozen");
+    let shown = site.json(&["show", "latest"]);
+    let split = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "quiesce").unwrap();
+    assert_eq!(split["recovery"]["recovery"], "run", "{shown}");
+    assert!(split["recovery"]["because"].as_str().unwrap().contains("window"), "{shown}");
+    let left = site.json(&["leftovers"]);
+    assert!(left.as_array().unwrap().iter().any(|row| row["kind"] == "freeze" && row["standing"] == "held"));
+    site.succeed(&["resume", "latest"]);
+    let shown = site.json(&["show", "latest"]);
+    let resync = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "resync").unwrap();
+    assert!(resync["again"].as_str().unwrap().contains("window"), "{resync}");
+    assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
+    site.assert_clean();
 }

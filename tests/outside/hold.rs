@@ -46,7 +46,7 @@ fn what_is_held_is_shown_and_goes_on_when_it_is_resumed() {
     assert!(command["recovery"]["because"].as_str().unwrap().contains("runs as process"), "{command}");
     assert_eq!(step(&shown, "resync")["status"], "waiting");
     let said = site.succeed(&["show", "latest"]);
-    assert!(said.contains("would be waited for") && said.contains("resplit resume"), "{said}");
+    assert!(said.contains("waited for: it runs as process") && said.contains("resplit resume"), "{said}");
     // It stays as it is until somebody says so, and another run waits for it.
     site.fail(&["run", "documents", "--no-wait"], 5);
     assert_eq!(step(&site.json(&["show", "latest"]), "command")["status"], "started");

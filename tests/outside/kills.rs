@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use crate::site::{DOCUMENTS, Site, TWO_PAIRS, assert_same_tree};
 
 /// A tree that takes a moment to copy and to write to tape.
-fn large_tree(root: &Path) {
+pub(crate) fn large_tree(root: &Path) {
     for directory in 0..40 {
         let path = root.join(format!("d{directory}"));
         fs::create_dir_all(&path).unwrap();

@@ -45,7 +45,8 @@ impl Drop for Mounted {
     }
 }
 
-fn run(command: &mut Command) {
+/// Runs a program, which must succeed.
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", told(&output));
 }

@@ -22,9 +22,9 @@ use self::exchange::{Ask, ask};
 pub use self::{error::ClientError, lines::Lines};
 use crate::{
     protocol::{
-        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Placed, PlanPreview,
-        RecordVerb, Recovery, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World,
-        WorldRequest,
+        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
+        Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released, RunDetail, RunSummary,
+        RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
@@ -173,6 +173,16 @@ impl Client {
     /// What recovery would do of a step that was asked for before it was interrupted.
     pub async fn foresee(&self, request: &StepRequest) -> Answered<Recovery> {
         self.post("/v1/steps/foresee", request, LARGE_BODY).await
+    }
+
+    /// What resplit made on the engine's host and has not undone.
+    pub async fn leftovers(&self, request: &LeftoversRequest) -> Answered<Vec<Leftover>> {
+        self.post("/v1/leftovers", request, LARGE_BODY).await
+    }
+
+    /// Undoes leftovers that may be undone.
+    pub async fn release_leftovers(&self, request: &ReleaseRequest) -> Answered<Vec<Released>> {
+        self.post("/v1/leftovers/release", request, LARGE_BODY).await
     }
 
     /// Places a file into the staging directory of the engine's host, whole or not at all, and returns its path there.

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        AnswerRequest, LeaseRequest, Placed, RecordVerb, Refusal, RefusalKind, RunsQuery, StepRequest,
-        Submit, WorldRequest,
+        AnswerRequest, LeaseRequest, LeftoversRequest, Placed, RecordVerb, Refusal, RefusalKind,
+        ReleaseRequest, RunsQuery, StepRequest, Submit, WorldRequest,
     },
     service::Service,
 };
@@ -48,6 +48,8 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/leases/{run}", delete(release::<S>))
         .route("/v1/steps", post(step::<S>).layer(large()))
         .route("/v1/steps/foresee", post(foresee::<S>).layer(large()))
+        .route("/v1/leftovers", post(leftovers::<S>).layer(large()))
+        .route("/v1/leftovers/release", post(release_leftovers::<S>).layer(large()))
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
@@ -165,6 +167,20 @@ async fn step<S: Service>(State(door): State<Door<S>>, Input(request): Input<Ste
 
 async fn foresee<S: Service>(State(door): State<Door<S>>, Input(request): Input<StepRequest>) -> Answered {
     json(&door.call(async move |s| s.foresee(request).await).await?)
+}
+
+async fn leftovers<S: Service>(
+    State(door): State<Door<S>>,
+    Input(request): Input<LeftoversRequest>,
+) -> Answered {
+    json(&door.call(async move |s| s.leftovers(request).await).await?)
+}
+
+async fn release_leftovers<S: Service>(
+    State(door): State<Door<S>>,
+    Input(request): Input<ReleaseRequest>,
+) -> Answered {
+    json(&door.call(async move |s| s.release_leftovers(request).await).await?)
 }
 
 #[derive(Deserialize)]

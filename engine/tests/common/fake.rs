@@ -12,9 +12,10 @@ use std::{
 use jiff::Timestamp;
 use resplit_engine::{
     protocol::{
-        self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, PlanPreview, RecordVerb,
-        Recovery, Refusal, RefusalKind, RunDetail, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage,
-        StepRequest, Submit, What, World, WorldRequest,
+        self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
+        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
+        RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest, Submit,
+        What, World, WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -152,6 +153,19 @@ pub fn record(id: BackupId, lock: Option<Lock>) -> Record {
     }
 }
 
+pub fn leftover(id: &str) -> Leftover {
+    Leftover {
+        id: id.to_owned(),
+        kind: LeftoverKind::Lease,
+        what: "the lease of volume documents".to_owned(),
+        since: Some(Timestamp::UNIX_EPOCH),
+        run: Some("documents-1".into()),
+        standing: RunStanding::Over,
+        releasable: true,
+        next: "resplit leftovers release".to_owned(),
+    }
+}
+
 impl Service for Fake {
     fn info(&self) -> EngineInfo {
         self.info.clone()
@@ -273,6 +287,16 @@ impl Service for Fake {
     async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
         self.note(format!("foresee {} {}", request.step.id, request.attempt));
         Ok(Recovery::Adopt { because: "it has ended".to_owned() })
+    }
+
+    async fn leftovers(&self, request: LeftoversRequest) -> Reply<Vec<Leftover>> {
+        self.note(format!("leftovers {:?}", request.filesystems));
+        Ok(vec![leftover("lease:volume/documents")])
+    }
+
+    async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        let released = |id: &String| Released { leftover: leftover(id), failure: None };
+        Ok(request.ids.iter().map(released).collect())
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {

@@ -80,6 +80,9 @@ pub struct Cartridge {
     pub capacity: u64,
     /// What closed datasets take of that, label included, in bytes.
     pub used: u64,
+    /// Bytes after the last closed dataset: the beginning of one that was never closed. The next one takes their place.
+    #[serde(default)]
+    pub unclosed: u64,
     /// How many closed datasets it has.
     pub datasets: u32,
     /// Why it cannot be used, if so: damaged, foreign.

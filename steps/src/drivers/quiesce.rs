@@ -30,4 +30,21 @@ pub trait WindowKeeper: Send + Sync {
     /// Thaws a file system that a dead engine may have left frozen. One that is not frozen is left alone. `true` if it
     /// was frozen.
     fn thaw(&self, filesystem: &Path) -> Result<bool, Failure>;
+
+    /// Whether a file system is frozen, by whomever. Changes nothing, and returns within seconds.
+    fn is_frozen(&self, filesystem: &Path) -> Result<bool, Failure>;
+
+    /// The watchdogs of this machine, whichever engine started them.
+    fn watchdogs(&self) -> Result<Vec<Watchdog>, Failure>;
+}
+
+/// A process that holds a file system still, or is about to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watchdog {
+    /// Its process ID.
+    pub pid: u32,
+    /// Whether the engine that started it is gone.
+    pub is_orphan: bool,
+    /// The mount point.
+    pub filesystem: PathBuf,
 }

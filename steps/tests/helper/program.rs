@@ -15,7 +15,7 @@ use resplit_steps::{
         command::{CommandRunner, ExternalCommand},
         quiesce::WindowKeeper,
         shim::{Shims, shim_main},
-        window::{Windows, watchdog_main},
+        window::{Windows, try_write_main, watchdog_main},
     },
 };
 
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             Ok(budget) => hold_window(Path::new(path), Period(budget)),
             Err(_) => usage(),
         },
+        ["try-write", "--filesystem", path] => try_write_main(Path::new(path)),
         ["shim", "--directory", directory] => shim_main(Path::new(directory)),
         ["run-command", directory, argv @ ..] => run_command(Path::new(directory), argv),
         _ => usage(),

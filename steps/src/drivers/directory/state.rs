@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// Its name, and where the next one is made.
 const FILE: &str = "pair.json";
-const NEW: &str = "pair.json.new";
+pub(super) const NEW: &str = "pair.json.new";
 /// The name of the image within a secondary.
 pub(super) const DATA: &str = "data";
 /// Where a first copy is made.

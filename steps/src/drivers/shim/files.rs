@@ -121,7 +121,7 @@ impl Files {
     }
 
     /// The command's process, as far as it is known.
-    fn child(&self) -> Option<Owner> {
+    pub(super) fn child(&self) -> Option<Owner> {
         self.read("child.json").ok().flatten()
     }
 
@@ -159,7 +159,7 @@ impl Files {
         })
     }
 
-    fn is_locked(&self) -> io::Result<bool> {
+    pub(super) fn is_locked(&self) -> io::Result<bool> {
         let file = match File::open(self.directory.join("lock")) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -16,9 +16,13 @@ mod files;
 mod launch;
 mod output;
 mod process;
+mod survey;
 mod wait;
 
-pub use self::process::shim_main;
+pub use self::{
+    process::shim_main,
+    survey::{CommandSeen, commands_in},
+};
 
 /// How long a command that is asked to end may take until it is killed.
 const GRACE: Duration = Duration::from_secs(10);

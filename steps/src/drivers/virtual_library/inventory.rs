@@ -67,6 +67,7 @@ fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, 
         pool: None,
         capacity: library.library.cartridge_size.0,
         used: 0,
+        unclosed: 0,
         datasets: 0,
         unusable: None,
     };
@@ -95,6 +96,9 @@ fn look(library: &LibraryRef<'_>, slot: u32, repair: bool) -> Result<Cartridge, 
     cartridge.pool = located.pool().cloned();
     cartridge.capacity = opened.label.capacity;
     cartridge.used = located.end;
+    let length = opened.file.metadata().map_err(|error| Failure::io("look at", &opened.path, &error))?.len();
+    // What is damaged is no beginning of a dataset, or may be more than that.
+    cartridge.unclosed = if located.damage.is_empty() { length.saturating_sub(located.end) } else { 0 };
     cartridge.datasets = u32::try_from(located.datasets.len()).unwrap_or(u32::MAX);
     if !located.damage.is_empty() {
         cartridge.unusable = Some(located.damage.join("; "));

@@ -18,17 +18,21 @@ use rustix::{
 };
 
 use self::guard::{Guard, Program};
-use super::{quiesce::WindowKeeper, system};
+use super::{
+    quiesce::{Watchdog, WindowKeeper},
+    system,
+};
 use crate::{facts::Window, failure::Failure};
 
 mod check;
+mod frozen;
 mod guard;
 mod mounts;
 mod protocol;
 mod seen;
 mod watchdog;
 
-pub use self::watchdog::watchdog_main;
+pub use self::{frozen::try_write_main, watchdog::watchdog_main};
 
 /// The pause before what could not be thawed is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -54,7 +58,7 @@ enum Held {
 
 impl Windows {
     /// Windows whose watchdogs are `program` with the arguments `prefix`, then `watchdog --filesystem PATH --budget-ms N`,
-    /// which must call [`watchdog_main`]. `/proc/self/exe` is this program, also after its file was replaced.
+    /// which must call [`watchdog_main`]; with `try-write --filesystem PATH` it must call [`try_write_main`]. `/proc/self/exe` is this program, also after its file was replaced.
     pub fn new(program: PathBuf, prefix: Vec<OsString>) -> Self {
         Self { program, prefix, open: Mutex::default() }
     }
@@ -130,6 +134,14 @@ impl WindowKeeper for Windows {
             Some(Held::Frozen(guard)) => guard.is_frozen(),
             None => false,
         }
+    }
+
+    fn is_frozen(&self, filesystem: &Path) -> Result<bool, Failure> {
+        frozen::is_frozen(&Program { path: &self.program, prefix: &self.prefix }, filesystem)
+    }
+
+    fn watchdogs(&self) -> Result<Vec<Watchdog>, Failure> {
+        frozen::watchdogs().map_err(|error| Failure::io("list the processes in", Path::new("/proc"), &error))
     }
 
     /// What is no mount point (any more) is not frozen through this path.

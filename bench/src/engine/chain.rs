@@ -91,7 +91,7 @@ pub(crate) fn memory(place: &Path) -> Result<(), Box<dyn Error>> {
     site::write(place, "chain", &site::chain(MOST_MEMORY))?;
     let plan = place.join("plan.json");
     fs::write(&plan, serde_json::to_vec(&site::compiled(place, "chain")?)?)?;
-    let status = Command::new(env::current_exe()?).arg("--chain").args([&plan, place]).status()?;
+    let status = Command::new(env::current_exe()?).arg("--run").args([&plan, place]).status()?;
     if status.success() { Ok(()) } else { Err(format!("the chain: {status}").into()) }
 }
 

@@ -69,6 +69,8 @@ pub struct Engine {
     pub(crate) serving: Serving,
     next_backup: AtomicU64,
     reserving: Mutex<()>,
+    /// Held while the catalog is changed.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     active: Mutex<HashMap<RunId, Arc<Control>>>,
     /// Counts up whenever something ends: what waits for an idle engine looks again.
     pub(crate) quiet: watch::Sender<u64>,
@@ -94,6 +96,7 @@ impl Engine {
             serving: Serving::default(),
             next_backup,
             reserving: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
             stop: tokio::sync::Notify::new(),

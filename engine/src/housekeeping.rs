@@ -55,9 +55,18 @@ impl Engine {
         self.leases.look(request, |lease| self.is_open(lease))
     }
 
+    /// Whether a lease stands although the engine that took it may be dead: its run is still to be finished here, or a
+    /// step of it still runs here.
     fn is_open(&self, lease: &Lease) -> bool {
         let row = load::row(&self.store, &lease.run).ok().flatten();
-        row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }))
+        let is_unfinished =
+            row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }));
+        is_unfinished || self.serving.serves(&lease.run)
+    }
+
+    /// Waits until this host has seen more releases of leases than `releases`.
+    pub(crate) async fn wait_for_release(&self, releases: u64) -> Result<(), StoreError> {
+        self.leases.wait(&self.store, releases, |lease| self.is_open(lease)).await
     }
 
     /// Undoes what a run that is over has left on this host; gives what there was to undo. May block.

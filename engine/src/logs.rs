@@ -67,12 +67,13 @@ impl Logs {
 
     /// Tells an event to whoever follows, and, unless it is progress, writes it.
     pub(crate) fn tell(&self, event: Event) {
-        let log = self.get(&event.run);
         if matches!(event.what, What::Progress { .. }) {
-            // Nobody may be following.
-            let _ = log.progress.send(event);
+            // Nobody may be following, and what comes late opens no log that nobody would close.
+            let log = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&event.run).cloned();
+            let _ = log.map(|log| log.progress.send(event));
             return;
         }
+        let log = self.get(&event.run);
         let over = matches!(event.what, What::Ended { .. });
         let mut line = serde_json::to_vec(&event).unwrap_or_default();
         line.push(b'\n');

@@ -11,7 +11,7 @@ use resplit_operations::ids::RunId;
 use resplit_steps::{
     context::{Progress, Work},
     contract::Probe,
-    failure::Failure,
+    failure::{Failure, FailureClass},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -76,8 +76,8 @@ pub(crate) fn serve(
     request: StepRequest,
 ) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
     let key = key(&request);
+    // One that ends is in the store before it leaves the map: under the map's lock it is in one of them.
     let mut map = engine.serving.map();
-    // Under the lock: a step that is not at work has its end in its row.
     let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
     if let Some(row) = row.as_ref().filter(|row| row.attempt > request.attempt || row.token > request.token) {
         let text = format!(
@@ -109,6 +109,8 @@ pub(crate) fn serve(
             let _ = map.remove(&key);
         }
         drop(map);
+        // A lease of a dead coordinator stood for it.
+        engine.leases.nudge();
         served.state.send_modify(|(_, last)| *last = Some(end));
         engine.note_quiet();
     }));
@@ -160,34 +162,37 @@ async fn execute(
         Some(row) => Some(row.intent),
         None => None,
     };
-    let mut again = None;
-    let (intent, adopted) = if let Some(intent) = interrupted {
-        match task.clone().probe(engine, intent.clone()).await? {
-            Probe::Done { outcome, because } => {
-                (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) }))
-            }
-            Probe::Unknown { question } => (intent, Some(StepEnd::Parked { question, unreachable: false })),
-            Probe::NotDone { because } | Probe::Running { because } => {
-                again = Some(because);
-                (intent, None)
-            }
-        }
+    let (mut probe, mut again) = (interrupted.is_some(), None);
+    let intent = if let Some(intent) = interrupted {
+        intent
     } else {
+        let _shared = engine.changing.read().await;
         let mut transaction = Transaction::new(engine)?;
         let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
         transaction.intend(engine, &run, &step, &intent)?;
         let row = ServedRow { attempt, token, intent: intent.clone(), end: None, again: None };
         transaction.batch.put(Table::Served, key, &row)?;
         transaction.commit(engine).await?;
-        (intent, None)
+        intent
     };
-    let end = match adopted {
-        Some(end) => end,
-        None => match task.run(engine, intent.clone()).await {
-            Ok(outcome) => StepEnd::Done { outcome, adopted: None },
-            Err(failure) => StepEnd::Failed { failure },
-        },
+    // What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
+    let end = loop {
+        if probe {
+            match task.clone().probe(engine, intent.clone()).await? {
+                Probe::Done { outcome, because } => {
+                    break StepEnd::Done { outcome: *outcome, adopted: Some(because) };
+                }
+                Probe::Unknown { question } => break StepEnd::Parked { question, unreachable: false },
+                Probe::NotDone { because } | Probe::Running { because } => again = Some(because),
+            }
+        }
+        match task.clone().run(engine, intent.clone()).await {
+            Ok(outcome) => break StepEnd::Done { outcome, adopted: None },
+            Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
+            Err(failure) => break StepEnd::Failed { failure },
+        }
     };
+    let _shared = engine.changing.read().await;
     let mut transaction = Transaction::new(engine)?;
     if let StepEnd::Done { outcome, .. } = &end {
         transaction.conclude(engine, &run, outcome)?;

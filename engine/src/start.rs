@@ -9,7 +9,7 @@ use crate::{
     obligations,
     protocol::{Event, RunStatus, What},
     rows::{RunRow, step_key},
-    run::{drive::Control, finish, load, perform, recover, state::RunState},
+    run::{claim::Claim, drive::Control, finish, load, perform, recover, state::RunState},
     store::{Batch, Table},
 };
 
@@ -40,7 +40,10 @@ impl Engine {
             if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
                 let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
-                undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;
+                // It stays a duty, and is listed as left behind: no reason for an engine not to start.
+                if let Err(failure) = undone.unwrap_or_else(|error| Err(crate::failures::defect(&error))) {
+                    tracing::error!(run = %row.run, "what it left cannot be undone: {failure}");
+                }
             }
         }
         if !self.holds() {
@@ -55,7 +58,10 @@ impl Engine {
                 continue;
             }
             match load::state(&self.store, row) {
-                Ok(state) => drop(self.take_up(state).await?),
+                Ok(state) => {
+                    let Some(claim) = Claim::of(self, &run) else { continue };
+                    drop(self.take_up(claim, state).await?);
+                }
                 Err(failure) => tracing::error!(%run, "cannot be recovered: {failure}"),
             }
         }
@@ -63,7 +69,11 @@ impl Engine {
     }
 
     /// Takes up a run that was interrupted.
-    pub(crate) async fn take_up(self: &Arc<Self>, mut state: RunState) -> Result<Arc<Control>, Failure> {
+    pub(crate) async fn take_up(
+        self: &Arc<Self>,
+        claim: Claim,
+        mut state: RunState,
+    ) -> Result<Arc<Control>, Failure> {
         let run = state.run().clone();
         let lost = recover::lost_windows(&mut state);
         let because = if lost.is_empty() {
@@ -79,7 +89,7 @@ impl Engine {
         let _ = self.store.commit_async(batch).await?;
         let (time, what) = (self.clock.now(), What::Recovering { because });
         self.logs.tell(Event { time, run: run.clone(), step: None, host: None, what });
-        let control = perform::start(self, state);
+        let control = perform::start(claim, state);
         let _ = self.held().remove(&run);
         Ok(control)
     }

@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use jiff::Timestamp;
 use resplit_operations::{
     ids::{RunId, StepId},
     record::{CatalogChange, Record},
@@ -24,16 +23,16 @@ use crate::{
 /// One commit in the making.
 pub(crate) struct Transaction {
     pub batch: Batch,
-    /// The catalog as it will be. Copied once something in it changes.
+    before: Arc<Vec<Record>>,
+    /// Copied once something in it changes.
     pub catalog: Arc<Vec<Record>>,
-    changes: Vec<(CatalogChange, Timestamp)>,
     reserves: bool,
 }
 
 impl Transaction {
     pub(crate) fn new(engine: &Engine) -> Result<Self, StoreError> {
-        let (batch, catalog) = (Batch::default(), engine.catalog()?);
-        Ok(Self { batch, catalog, changes: Vec::new(), reserves: false })
+        let before = engine.catalog()?;
+        Ok(Self { batch: Batch::default(), catalog: Arc::clone(&before), before, reserves: false })
     }
 
     /// Adds changes to the catalog.
@@ -41,7 +40,6 @@ impl Transaction {
         let now = engine.clock.now();
         for change in changes {
             catalog::apply(Arc::make_mut(&mut self.catalog), change, now);
-            self.changes.push((change.clone(), now));
         }
     }
 
@@ -55,7 +53,8 @@ impl Transaction {
     ) -> Result<(), StoreError> {
         self.change(engine, &intent.changes);
         for obligation in &intent.obligations {
-            obligations::put(&mut self.batch, run, step, obligation, engine.clock.now())?;
+            let (now, taken) = (engine.clock.now(), engine.next_duty());
+            obligations::put(&mut self.batch, run, step, obligation, now, taken)?;
         }
         self.reserves |= intent.reserved.is_some();
         Ok(())
@@ -82,27 +81,16 @@ impl Transaction {
         obligations::remove(&engine.store, &mut self.batch, run, done)
     }
 
-    /// Adds the changes to the batch, made to the catalog as it is now: whoever else has changed it meanwhile is not
-    /// undone, and a record that is gone does not come back.
-    fn put_catalog(&mut self, engine: &Engine) -> Result<(), StoreError> {
-        let before = engine.catalog()?;
-        let mut after = before.to_vec();
-        for (change, at) in &self.changes {
-            catalog::apply(&mut after, change, *at);
+    fn put_catalog(&mut self) -> Result<(), StoreError> {
+        if Arc::ptr_eq(&self.before, &self.catalog) {
+            return Ok(());
         }
-        catalog::put_difference(&mut self.batch, &before, &after)
+        catalog::put_difference(&mut self.batch, &self.before, &self.catalog)
     }
 
     /// Makes it durable.
     pub(crate) async fn commit(mut self, engine: &Engine) -> Result<(), StoreError> {
-        // Until it is durable nobody else changes the catalog.
-        let _alone = if self.changes.is_empty() {
-            None
-        } else {
-            let alone = engine.changing.lock().await;
-            self.put_catalog(engine)?;
-            Some(alone)
-        };
+        self.put_catalog()?;
         let mut commit = {
             // Whoever comes later writes a larger next ID: commits that reserve one are queued in that order.
             let _order = engine.reserving();
@@ -120,13 +108,7 @@ impl Transaction {
 
     /// Makes it durable, on a thread that may block. Not for what reserves IDs.
     pub(crate) fn commit_blocking(mut self, engine: &Engine) -> Result<(), StoreError> {
-        let _alone = if self.changes.is_empty() {
-            None
-        } else {
-            let alone = engine.changing.blocking_lock();
-            self.put_catalog(engine)?;
-            Some(alone)
-        };
+        self.put_catalog()?;
         engine.store.commit(self.batch).map(|_| ())
     }
 }

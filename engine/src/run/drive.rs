@@ -2,23 +2,20 @@
 //! outcomes of one turn and the intents of what follows are one commit.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
-use resplit_operations::{action::Action, bound::Binding, ids::HostId, site::Site};
+use resplit_operations::{action::Action, bound::Binding, ids::HostId, operation::On, site::Site};
 use resplit_steps::{
     context::Work,
     contract::{Intent, Outcome},
     failure::{Failure, FailureClass},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     decide::{Decision, decide},
@@ -36,7 +33,7 @@ use crate::{
 /// How a run is reached from outside.
 #[derive(Default)]
 pub(crate) struct Control {
-    cancelled: AtomicBool,
+    cancelled: watch::Sender<bool>,
     pub wake: Notify,
     works: Mutex<HashMap<NodeIndex, (Work, HostId)>>,
 }
@@ -44,12 +41,19 @@ pub(crate) struct Control {
 impl Control {
     /// Asks the run to stop at its next safe point.
     pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
+        let _ = self.cancelled.send_replace(true);
         self.wake.notify_one();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        *self.cancelled.borrow()
+    }
+
+    /// Returns once it has been asked.
+    async fn until_cancelled(&self) {
+        let mut cancelled = self.cancelled.subscribe();
+        // The sender lives as long as this value does.
+        let _ = cancelled.wait_for(|is_so| *is_so).await;
     }
 
     fn works(&self) -> std::sync::MutexGuard<'_, HashMap<NodeIndex, (Work, HostId)>> {
@@ -88,10 +92,23 @@ impl Driver {
         Self { engine, state, control, binding, site, sender, receiver, running: 0, began, tries }
     }
 
-    /// Takes every step as far as it goes: until all are over, or what is not waits for an operator.
+    /// Takes every step as far as it goes: until all are over, or what is not waits for an operator. After an error
+    /// nothing more is begun, and what runs is waited for: it holds the leases of the run.
     pub(crate) async fn drive(&mut self) -> Result<(), Failure> {
+        let driven = self.drive_on().await;
+        if driven.is_err() {
+            self.stop_steps();
+            while self.running > 0 && self.receiver.recv().await.is_some() {
+                self.running -= 1;
+            }
+        }
+        driven
+    }
+
+    async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
+            let _ = self.began.insert(node, self.engine.clock.now());
             self.launch(node, row.attempts, row.intent.unwrap_or_default(), true);
         }
         self.begin_free().await?;
@@ -108,7 +125,7 @@ impl Driver {
             self.turn(messages).await?;
             if self.control.is_cancelled() && !told_to_stop && self.may_stop() {
                 told_to_stop = true;
-                self.stop_steps().await;
+                self.stop_steps();
             }
         }
         Ok(())
@@ -132,16 +149,27 @@ impl Driver {
         })
     }
 
-    async fn stop_steps(&self) {
-        let running: Vec<(Work, HostId)> = self.control.works().values().cloned().collect();
-        for (work, host) in running {
-            work.cancel();
-            if host != self.engine.host
-                && let Ok(client) = self.engine.peers.client(&self.site, &host).await
-                && let Err(error) = client.cancel(self.state.run()).await
-            {
-                tracing::warn!(run = %self.state.run(), "cannot ask host {host} to stop: {error}");
+    /// Asks what runs to stop, but for what undoes something, or runs whatever happened.
+    fn stop_steps(&self) {
+        let mut hosts = BTreeSet::new();
+        for (node, (work, host)) in self.control.works().iter() {
+            if self.state.owner(*node).is_none() && self.state.step(*node).on == On::Success {
+                work.cancel();
+                let _ = hosts.insert(host.clone());
             }
+        }
+        for host in hosts.into_iter().filter(|host| *host != self.engine.host) {
+            let (engine, site, run) =
+                (Arc::clone(&self.engine), Arc::clone(&self.site), self.state.run().clone());
+            drop(tokio::spawn(async move {
+                let asked = match engine.peers.client(&site, &host).await {
+                    Ok(client) => client.cancel(&run).await.map_err(|error| error.to_string()),
+                    Err(failure) => Err(failure.message),
+                };
+                if let Err(error) = asked {
+                    tracing::warn!(%run, "cannot ask host {host} to stop: {error}");
+                }
+            }));
         }
     }
 
@@ -162,6 +190,7 @@ impl Driver {
         mut free: VecDeque<NodeIndex>,
     ) -> Result<(), Failure> {
         let engine = Arc::clone(&self.engine);
+        let shared = engine.changing.read().await;
         let mut transaction = Transaction::new(&engine)?;
         let mut events = Vec::new();
         let mut begin: Vec<(NodeIndex, u32, Intent)> = Vec::new();
@@ -174,6 +203,10 @@ impl Driver {
                         self.state.row_mut(node).again = again;
                     }
                     (node, *end)
+                }
+                // It has begun, and so has failed: what undoes it runs.
+                Message::Again { node } if self.control.is_cancelled() => {
+                    (node, StepEnd::Failed { failure: Failure::cancelled() })
                 }
                 Message::Again { node } => {
                     free.push_back(node);
@@ -214,6 +247,7 @@ impl Driver {
             }
         }
         transaction.commit(&engine).await?;
+        drop(shared);
         for (node, what) in events {
             self.tell(Some(node), what);
         }
@@ -394,9 +428,12 @@ impl Driver {
     /// Tries a step again after a pause: in the loop it counts as running, and comes back as free.
     fn launch_later(&mut self, node: NodeIndex, pause: Duration) {
         self.running += 1;
-        let sender = self.sender.clone();
+        let (sender, control) = (self.sender.clone(), Arc::clone(&self.control));
         drop(tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = control.until_cancelled() => {}
+            }
             // The driver outlives what it has launched.
             let _ = sender.send(Message::Again { node });
         }));

@@ -51,8 +51,7 @@ pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
     let mut first: Vec<NodeIndex> =
         state.order().iter().copied().filter(|node| is_bad(state, *node)).collect();
     // What was begun and has not ended is asked about first, and only then is it known what there is to do anew.
-    let is_started = |node: &NodeIndex| matches!(state.row_of(*node).status, StepStatus::Started { .. });
-    if state.has_no_image_yet() && !state.order().iter().any(is_started) {
+    if state.has_no_image_yet() && !state.is_interrupted() {
         first.extend(state.on_pairs());
     }
     let again = state.again(&first);

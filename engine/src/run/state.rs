@@ -215,6 +215,11 @@ impl RunState {
         self.steps.iter().all(|row| matches!(row.status, StepStatus::Waiting))
     }
 
+    /// Whether a step was begun of which it is not known how it ended.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.steps.iter().any(|row| matches!(row.status, StepStatus::Started { .. }))
+    }
+
     /// Whether the image that a run makes is not there yet: no record describes it.
     pub(crate) fn has_no_image_yet(&self) -> bool {
         let made = self.those(|action| match action {

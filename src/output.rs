@@ -60,11 +60,10 @@ impl View {
             Colour::Always => true,
             Colour::Never => false,
         };
-        let terminal = io::stdout().is_terminal();
         Self {
-            colour: allowed(terminal),
+            colour: allowed(io::stdout().is_terminal()),
             error_colour: allowed(io::stderr().is_terminal()),
-            width: if terminal { terminal_width() } else { 80 },
+            width: terminal_columns().unwrap_or(80),
             zone: TimeZone::system(),
             now: Timestamp::now(),
         }
@@ -94,6 +93,11 @@ impl View {
     pub(crate) fn warn(&self, text: &str) {
         note(&format!("{}: {}", self.paint_error(Tone::Warning, "warning"), lines(text)));
     }
+}
+
+/// The columns of the terminal that standard output is, if it is one.
+pub(crate) fn terminal_columns() -> Option<usize> {
+    io::stdout().is_terminal().then(terminal_width)
 }
 
 /// The columns of the terminal, within reason: a table is unreadable in fewer than 60 and needs no more than 120.

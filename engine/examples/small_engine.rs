@@ -86,8 +86,8 @@ async fn run(state: &Path, host: &str, build: &str, kind: &str) -> ExitCode {
 async fn ask(state: &str, host: &str, build: &str, kind: &str) -> ExitCode {
     let arguments = ["serve", state, host, build, kind].map(Into::into).to_vec();
     let program = std::env::current_exe().unwrap();
-    let start =
-        Start { program, arguments, state: PathBuf::from(state), host: host.into(), build: build.to_owned() };
+    let (site, state) = (PathBuf::from("/"), PathBuf::from(state));
+    let start = Start { program, arguments, site, state, host: host.into(), build: build.to_owned() };
     match background::ensure(&start).await {
         Ok(client) => {
             println!("{}", client.info().await.unwrap().pid);

@@ -50,6 +50,11 @@ impl Engine {
         self.leases.request(&self.store, request, self.clock.now(), |lease| self.is_open(lease))
     }
 
+    /// Who holds leases that would be asked for, if somebody does.
+    pub(crate) fn look_at_leases(&self, request: &LeaseRequest) -> Option<LeaseReply> {
+        self.leases.look(request, |lease| self.is_open(lease))
+    }
+
     /// Whether a lease stands although the engine that took it may be dead: its run is still to be finished here, or a
     /// step of it still runs here.
     fn is_open(&self, lease: &Lease) -> bool {

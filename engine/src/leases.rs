@@ -37,6 +37,11 @@ fn key(lease: &Lease) -> String {
     format!("{resource}/{}", lease.run)
 }
 
+/// Whether a lease keeps what it is on from another run.
+fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bool) -> bool {
+    lease.run != request.run && (lease.owner.is_alive() || is_open(lease))
+}
+
 impl Leases {
     pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
         let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
@@ -58,17 +63,9 @@ impl Leases {
         is_open: impl Fn(&Lease) -> bool,
     ) -> Result<LeaseReply, StoreError> {
         let mut given = self.given();
-        let stands = |lease: &Lease| lease.run != request.run && (lease.owner.is_alive() || is_open(lease));
-        let mut held = Vec::new();
-        for (resource, at_once) in &request.resources {
-            let holders: Vec<_> =
-                given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
-            if holders.len() >= usize::try_from((*at_once).max(1)).unwrap_or(usize::MAX) {
-                held.extend(holders);
-            }
-        }
-        if !held.is_empty() {
-            return Ok(LeaseReply::Held { by: held, releases: *self.releases.borrow() });
+        let stands = |lease: &Lease| stands(lease, request, &is_open);
+        if let Some(held) = self.held(&given, request, &stands) {
+            return Ok(held);
         }
         let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
         let mut batch = Batch::default();
@@ -96,6 +93,32 @@ impl Leases {
         let _ = store.commit(batch)?;
         *given = kept;
         Ok(LeaseReply::Granted { token })
+    }
+
+    /// Who holds what is asked for, if somebody does. Gives nothing.
+    pub(crate) fn look(
+        &self,
+        request: &LeaseRequest,
+        is_open: impl Fn(&Lease) -> bool,
+    ) -> Option<LeaseReply> {
+        self.held(&self.given(), request, &|lease| stands(lease, request, &is_open))
+    }
+
+    fn held(
+        &self,
+        given: &[Lease],
+        request: &LeaseRequest,
+        stands: &impl Fn(&Lease) -> bool,
+    ) -> Option<LeaseReply> {
+        let mut held = Vec::new();
+        for (resource, at_once) in &request.resources {
+            let holders: Vec<_> =
+                given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
+            if holders.len() >= usize::try_from((*at_once).max(1)).unwrap_or(usize::MAX) {
+                held.extend(holders);
+            }
+        }
+        (!held.is_empty()).then(|| LeaseReply::Held { by: held, releases: *self.releases.borrow() })
     }
 
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.

@@ -103,9 +103,9 @@ impl Logs {
         drop(tokio::spawn(async move {
             loop {
                 let over = written.as_mut().is_none_or(|written| written.borrow_and_update().1);
+                // A run that was resumed has ended more than once.
                 for event in reader.rest() {
-                    let last = matches!(event.what, What::Ended { .. });
-                    if sender.send(event).await.is_err() || (last && over) {
+                    if sender.send(event).await.is_err() {
                         return;
                     }
                 }

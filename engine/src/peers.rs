@@ -57,6 +57,7 @@ impl PeerEngines {
         Start {
             program: self.program.clone(),
             arguments,
+            site: self.site.clone(),
             state: state.to_owned(),
             host: host.clone(),
             build: self.build.clone(),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use resplit_operations::{
+    action::Action,
     bound::Binding,
-    ids::{HostId, RunId},
+    ids::{HostId, RunId, VolumeId},
     plan::{Plan, PlanStep},
 };
 use resplit_steps::{context::Work, contract::Preview, facts::Facts, failure::Failure};
@@ -62,6 +63,7 @@ fn rows(
     let windows: Vec<_> =
         state.windows().into_iter().flat_map(|(quiesce, thaw)| state.between(&[quiesce], thaw)).collect();
     let mut rows = Vec::new();
+    let mut predicted = BTreeMap::new();
     for node in state.order() {
         let step = state.step(*node).clone();
         let records = worlds.get(&step.host).map(|world| world.catalog.as_slice()).unwrap_or_default();
@@ -71,10 +73,11 @@ fn rows(
             Preview::default()
         } else {
             let task = task(&state, &step, &site, &shared);
-            task.preview(engine, &step.host, records).unwrap_or_else(|failure| {
+            let preview = task.preview(engine, &step.host, records).unwrap_or_else(|failure| {
                 refusals.push(failure);
                 Preview::default()
-            })
+            });
+            follow_on(preview, &step.action, &shared, &mut predicted)
         };
         rows.push(PreviewRow {
             step: step.id.clone(),
@@ -86,6 +89,28 @@ fn rows(
         });
     }
     Ok(PlanPreview { binding, refusals, waits, rows })
+}
+
+/// A step finds a pair as the steps before it leave it, not as it is now.
+fn follow_on(
+    mut preview: Preview,
+    action: &Action,
+    binding: &Binding,
+    predicted: &mut BTreeMap<VolumeId, String>,
+) -> Preview {
+    let volumes: Vec<&VolumeId> = match action {
+        Action::TapeRestore(_) => binding.pairs.keys().collect(),
+        _ => action.volume().into_iter().collect(),
+    };
+    for volume in volumes {
+        if let Some(left) = predicted.get(volume).filter(|_| !preview.now.is_empty()) {
+            preview.now.clone_from(left);
+        }
+        if !preview.then.is_empty() {
+            let _ = predicted.insert(volume.clone(), preview.then.clone());
+        }
+    }
+    preview
 }
 
 /// The run that the plan would be, were it accepted.
@@ -106,6 +131,27 @@ fn hypothetical(engine: &Engine, submit: Submit) -> RunState {
         result: Vec::new(),
     };
     RunState::new(row, submit.plan, vec![crate::rows::StepRow::waiting(0); steps])
+}
+
+/// Refuses, before anything is touched, a window that would be refused once the images are overwritten. What a command of
+/// the operator's may yet change (a mount, say) is left to the step itself.
+pub(crate) async fn check_windows(
+    engine: &Arc<Engine>,
+    state: &RunState,
+    binding: &Binding,
+) -> Result<(), Failure> {
+    let (site, binding) = (Arc::new(state.plan.site.clone()), Arc::new(binding.clone()));
+    for node in state.order() {
+        let step = state.step(*node);
+        match step.action {
+            Action::Command(_) => return Ok(()),
+            Action::Quiesce(_) if step.host == engine.host => {
+                let _ = task(state, step, &site, &binding).prepare(engine, Arc::default()).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn task(

@@ -41,6 +41,7 @@ impl State {
         Start {
             program: program(),
             arguments,
+            site: PathBuf::from("/"),
             state: self.state.clone(),
             host: "here".into(),
             build: build.to_owned(),

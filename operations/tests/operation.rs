@@ -294,3 +294,23 @@ fn all_or_nothing_where_that_is_wanted() {
     assert_eq!(lines(&partial.report), ["1:1 is a directory, not a file"]);
     assert!(partial.site.is_none() && partial.operations.len() == 1);
 }
+
+#[test]
+fn steps_that_make_no_plan_are_told_where_they_are_written() {
+    let text = "steps:
+  q: { quiesce: { filesystem: srv, mode: online, window: 5s }, host: fileserver }
+";
+    let partial = check(SITE, &[("a.yaml", text)]);
+    let wanted =
+        "step 'q' holds an application still: name the thaw of the same file system as its 'finally'";
+    assert_eq!(lines(&partial.report), [format!("2:6 {wanted}")]);
+    assert!(partial.operations.is_empty() && partial.broken.contains_key(&OperationId::from("a")));
+
+    let text = "steps:\n  s: { split: { volume: documents }, host: backupserver }\n";
+    let partial = check(SITE, &[("a.yaml", text)]);
+    assert!(
+        lines(&partial.report)[0].starts_with("2:6 step 's' runs on 'backupserver'"),
+        "{}",
+        partial.report
+    );
+}

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use resplit_engine::protocol::RecordVerb;
 use resplit_operations::{
     ids::{HostId, OperationId},
-    record::Record,
+    record::{Record, TapeState},
 };
 use serde::Serialize;
 
@@ -31,7 +31,8 @@ pub(crate) enum Verb {
     Unlock(Name),
     /// Give up on having a backup on tape
     ///
-    /// A pair whose image is wanted on tape and is not there yet is not chosen, resynced or restored. Waived, it is.
+    /// A pair whose image is wanted on tape and is not there yet is not chosen, resynced or restored. Waived, it is. The
+    /// backup is waived in the catalogs of all hosts on this machine that have it.
     Waive(Name),
 }
 
@@ -75,7 +76,7 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
         }
         Verb::Lock(name) => change(name, RecordVerb::Lock, &engines, &catalogs, session).await,
         Verb::Unlock(name) => change(name, RecordVerb::Unlock, &engines, &catalogs, session).await,
-        Verb::Waive(name) => change(name, RecordVerb::Waive, &engines, &catalogs, session).await,
+        Verb::Waive(name) => waive(name, &engines, &catalogs, session).await,
     }
 }
 
@@ -118,14 +119,54 @@ async fn change(
     session: &Session,
 ) -> Result<Exit, Stop> {
     let (host, record) = find_record(catalogs, &name.backup)?;
-    let Some((_, client)) = engines.iter().find(|(known, _)| known == host) else {
-        return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
-    };
-    let changed = client.record(record.id, verb).await.map_err(session::stop)?;
+    let changed = changed(host, record, verb, engines).await?;
     if session.global.json {
         output::print_json(&Row { host, record: &changed })?;
     } else {
         output::print(&record::listing([(host, &changed)].into_iter(), &session.view))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn changed(
+    host: &HostId,
+    record: &Record,
+    verb: RecordVerb,
+    engines: &Engines,
+) -> Result<Record, Stop> {
+    let Some((_, client)) = engines.iter().find(|(known, _)| known == host) else {
+        return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
+    };
+    client.record(record.id, verb).await.map_err(session::stop)
+}
+
+/// Waives a backup wherever it is wanted on tape: the interlock stands as long as one host's record says so.
+async fn waive(
+    name: &Name,
+    engines: &Engines,
+    catalogs: &[(HostId, Vec<Record>)],
+    session: &Session,
+) -> Result<Exit, Stop> {
+    let (named, meant) = find_record(catalogs, &name.backup)?;
+    let same = |record: &Record| {
+        record.origin.source_host == meant.origin.source_host
+            && record.origin.original_id == meant.origin.original_id
+            && record.is_current()
+            && record.tape == TapeState::Wanted
+    };
+    let all = catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| (host, record)));
+    let mut waived = Vec::new();
+    for (host, record) in all {
+        if (host == named && record.id == meant.id) || same(record) {
+            waived.push((host, changed(host, record, RecordVerb::Waive, engines).await?));
+        }
+    }
+    if session.global.json {
+        let rows: Vec<_> = waived.iter().map(|(host, record)| Row { host, record }).collect();
+        output::print_json(&rows)?;
+    } else {
+        let rows = waived.iter().map(|(host, record)| (*host, record));
+        output::print(&record::listing(rows, &session.view))?;
     }
     Ok(Exit::Done)
 }

@@ -37,6 +37,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(level)
         .with_writer(std::io::stderr)
+        // A log that cannot be written (a full disk) must not end what is being logged.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     engine_main(&EngineArguments {

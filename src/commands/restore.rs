@@ -124,6 +124,8 @@ async fn agreed(client: &Client, submit: &Submit, yes: bool, session: &Session) 
     if output::can_ask() {
         return Ok(output::ask(&format!("{lost}. Go on?")));
     }
+    // Where the plan was shown, the notes have been told.
+    let notes = notes.into_iter().filter(|_| session.global.json);
     let told: Vec<_> = [lost.as_str()].into_iter().chain(notes).map(render::text::plain).collect();
     Err(Stop::new(Exit::Operator, told.join("\n  "))
         .help("--yes does it; --to DIR puts the files into another directory"))

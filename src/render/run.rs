@@ -19,7 +19,9 @@ pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
     let (tone, word) = ending(&summary.status);
     let mut text = format!("{}: {} of {}\n", summary.run, purpose(summary.purpose), summary.operation);
     let mut field = |name: &str, value: &str| {
-        add(&mut text, format_args!("  {name:<10}{}\n", wrap(value, view.width.saturating_sub(12), 12)));
+        let value =
+            wrap(value, view.width.saturating_sub(12), 0).replace('\n', &format!("\n{}", " ".repeat(12)));
+        add(&mut text, format_args!("  {name:<10}{value}\n"));
     };
     if run.held {
         let text = format!("{word} when its engine ended; held, until it is resumed");

@@ -1,7 +1,7 @@
 //! A file system that is really frozen: ext4 on a loop device, under a writer. As root only.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write,
     path::PathBuf,
     process::Command,
@@ -157,7 +157,7 @@ fn an_engine_that_holds_thaws_all_the_same() {
     };
     let child = site.spawn(&["run", "documents"]);
     let watchdogs = || {
-        let pattern = format!("watchdog --filesystem {}", mounted.0.display());
+        let pattern = format!("watchdog --filesystem {}", mounted.path().display());
         let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
         String::from_utf8(found.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect::<Vec<i32>>()
     };
@@ -174,7 +174,7 @@ fn an_engine_that_holds_thaws_all_the_same() {
     let _ = child.wait_with_output().unwrap();
     site.succeed(&["--hold", "status"]);
     let before = Instant::now();
-    fs::write(mounted.0.join("written"), "x").unwrap();
+    fs::write(mounted.path().join("written"), "x").unwrap();
     assert!(before.elapsed() < Duration::from_secs(1), "it was still frozen");
     let shown = site.json(&["show", "latest"]);
     let split = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "quiesce").unwrap();

@@ -9,6 +9,7 @@ mod kills;
 mod ledgers;
 mod leftovers;
 mod mounted;
+mod operators;
 mod quickstart;
 mod real_tree;
 mod restore;

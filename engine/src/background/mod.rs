@@ -1,6 +1,7 @@
 //! Finds the engine of a state directory, or starts one in the background.
 
 mod announce;
+mod belonging;
 mod error;
 mod launch;
 mod log;
@@ -42,6 +43,8 @@ pub struct Start {
     /// Its arguments, with absolute paths. With them it calls [`detach`], opens the store, binds the socket and calls
     /// [`announce_ready`]; or [`announce_held`] or [`announce_failure`], and exits.
     pub arguments: Vec<OsString>,
+    /// The site directory, absolute.
+    pub site: PathBuf,
     /// The state directory, absolute.
     pub state: PathBuf,
     /// The host whose engine it is.
@@ -66,10 +69,12 @@ pub async fn ensure(start: &Start) -> Result<Client, StartError> {
 
 async fn reach(start: &Start) -> Result<Client, StartError> {
     let client = Client::of(&start.state);
+    let _ = belonging::check(&start.state, &start.site).map_err(StartError::Directory)?;
     if usable(start, &client).await? {
         return Ok(client);
     }
     socket::prepare_directory(&start.state).map_err(StartError::Directory)?;
+    belonging::claim(&start.state, &start.site).map_err(StartError::Directory)?;
     // From before it is asked again, so that no socket that comes is missed.
     let arrivals = Arrivals::watch(&start.state)?;
     for _ in 0..LAUNCHES {

@@ -108,6 +108,7 @@ impl Driver {
     async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
+            let _ = self.began.insert(node, self.engine.clock.now());
             self.launch(node, row.attempts, row.intent.unwrap_or_default(), true);
         }
         self.begin_free().await?;

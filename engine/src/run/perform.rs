@@ -19,7 +19,8 @@ use crate::{
     bind,
     client::Client,
     engine::Engine,
-    protocol::{Event, LeaseReply, LeaseRequest, RunStatus, What},
+    preview,
+    protocol::{Event, Lease, LeaseReply, LeaseRequest, RunStatus, What},
     store::Batch,
 };
 
@@ -90,6 +91,7 @@ async fn ready(engine: &Arc<Engine>, state: &mut RunState, control: &Control) ->
         Some(binding) => binding,
         None => {
             let bound = bind::bind(engine, &state.plan, &state.row.options, Some(state.run())).await?;
+            preview::check_windows(engine, state, &bound).await?;
             tell(engine, state, What::Bound { binding: Box::new(bound.clone()) });
             bound
         }
@@ -182,18 +184,23 @@ async fn try_each(
 ) -> Result<Tried, Failure> {
     let mut token = 0;
     let wanted = plan.resources();
-    for host in lease_hosts(plan) {
-        let resources = wanted
+    let request = |host: &HostId| LeaseRequest {
+        run: run.clone(),
+        coordinator: engine.host.clone(),
+        owner: engine.owner.clone(),
+        resources: wanted
             .iter()
-            .filter(|(of, _)| *of == host)
+            .filter(|(of, _)| of == host)
             .map(|(_, resource)| (resource.clone(), at_once(plan, resource)))
-            .collect();
-        let request = LeaseRequest {
-            run: run.clone(),
-            coordinator: engine.host.clone(),
-            owner: engine.owner.clone(),
-            resources,
-        };
+            .collect(),
+    };
+    // What is held here is waited for without a word to other hosts: of many runs that wait for one volume, each would
+    // else take their drives for a moment and wake the others.
+    if let Some(LeaseReply::Held { by, releases }) = engine.look_at_leases(&request(&engine.host)) {
+        return Ok(Tried::Held { waiting_for: names(&by), client: None, releases });
+    }
+    for host in lease_hosts(plan) {
+        let request = request(&host);
         // From here on it may have been given, whether or not the reply arrives.
         taken.push(host.clone());
         let reply = if host == engine.host {
@@ -212,13 +219,17 @@ async fn try_each(
                 } else {
                     Some(engine.peers.client(&plan.site, &host).await?)
                 };
-                let names: Vec<_> =
-                    by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run)).collect();
-                return Ok(Tried::Held { waiting_for: names.join(", "), client, releases });
+                return Ok(Tried::Held { waiting_for: names(&by), client, releases });
             }
         }
     }
     Ok(Tried::Granted(token))
+}
+
+/// What is held, by which runs.
+fn names(by: &[Lease]) -> String {
+    let names = by.iter().map(|lease| format!("{} (run {})", name(&lease.resource), lease.run));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The hosts of which a plan wants leases, in the order in which they are asked.

@@ -146,3 +146,17 @@ pub enum CompileError {
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
+
+impl CompileError {
+    /// The step at fault, if it is one.
+    pub const fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::WrongHost { step, .. }
+            | Self::NoThaw(step)
+            | Self::Plan(PlanError::MissingStep { step, .. } | PlanError::NotInSite { step, .. }) => {
+                Some(step)
+            }
+            _ => None,
+        }
+    }
+}

@@ -6,9 +6,8 @@ use std::{
 };
 
 use crate::{
-    action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer, VolumeStep},
+    action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer},
     ids::{HostId, LibraryId, StepId, VolumeId},
-    operation::UsualState,
     plan::Plan,
 };
 
@@ -41,7 +40,6 @@ pub(super) struct Source {
     volumes: Vec<VolumeId>,
     primary: HostId,
     tape: Option<(LibraryId, HostId)>,
-    usual_state: UsualState,
 }
 
 impl Source {
@@ -51,22 +49,17 @@ impl Source {
             volumes: setting.protect.volumes.clone(),
             primary: setting.primary.clone(),
             tape: setting.tape.map(|(tape, host)| (tape.library.clone(), host.clone())),
-            usual_state: setting.usual_state,
         }
     }
 
-    /// Of the plan of an explicit form: the volumes that it records, the library that it writes to, and the state in
-    /// which the last of its steps leaves the pairs.
+    /// Of the plan of an explicit form: the volumes that it records, and the library that it writes to.
     pub(super) fn explicit(plan: &Plan) -> Result<Self, CompileError> {
         let mut volumes: Vec<VolumeId> = Vec::new();
         let mut tape = None;
-        let mut usual_state = UsualState::Split;
         for step in plan.steps() {
             match &step.action {
                 Action::Record(record) => volumes.extend(record.volumes.iter().cloned()),
                 Action::TapeBackup(backup) => tape = Some((backup.library.clone(), step.host.clone())),
-                Action::Resync(_) => usual_state = UsualState::Paired,
-                Action::Split(_) => usual_state = UsualState::Split,
                 _ => {}
             }
         }
@@ -75,7 +68,7 @@ impl Source {
         if volumes.is_empty() {
             return Err(CompileError::NoBackup);
         }
-        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, usual_state })
+        Ok(Self { volumes, primary: plan.coordinator.clone(), tape })
     }
 }
 
@@ -126,16 +119,12 @@ fn put_back(draft: &mut Draft, source: &Source, needs: &[StepId]) {
 
 /// Reads the dataset into the secondaries, enters the record that this makes on the primary's host, and copies back from
 /// there. Nothing is mounted: a mount locks a record and hands out its image to be read, whereas here that record is
-/// evicted and its image overwritten; tape-restore opens the pair for that itself, under the run's lease.
+/// evicted and its image overwritten. tape-restore opens the pair for that itself, under the run's lease, whatever its status:
+/// the pair may follow a primary that is lost, or a backup that stopped halfway may have left it so.
 fn volume_from_tape(draft: &mut Draft, source: &Source, library: &LibraryId, host: &HostId) {
-    let mut ready = vec![confirm_unused(draft, source)];
-    if source.usual_state == UsualState::Paired {
-        // A secondary that follows its primary cannot be written to.
-        let split = |volume: &VolumeId| Action::Split(VolumeStep { volume: volume.clone() });
-        ready = draft.add_each("split", on_primary(source), split, &ready);
-    }
+    let confirmed = confirm_unused(draft, source);
     let action = Action::TapeRestore(TapeRestore { library: library.clone(), paths: Vec::new(), to: None });
-    let mut entered = draft.add("tape-restore", host, action, &ready);
+    let mut entered = draft.add("tape-restore", host, action, &[confirmed]);
     if *host != source.primary {
         let exported = draft.add("export", host, Action::Export(Nothing {}), &[entered]);
         let action = Action::Transfer(Transfer { to: source.primary.clone() });

@@ -58,13 +58,21 @@ impl File {
         file
     }
 
-    /// Hands over the problems, and the model if none of them is an error.
-    pub(super) fn finish<T: DeserializeOwned>(mut self, report: &mut Report) -> Option<T> {
+    /// Hands over the problems, and the model if none of them is an error: neither in the file nor in what `also` finds in
+    /// the model.
+    pub(super) fn finish<T: DeserializeOwned>(
+        mut self,
+        report: &mut Report,
+        also: impl FnOnce(&T, &Tree) -> Option<Problem>,
+    ) -> Option<T> {
         let mut model = None;
         if self.found.problems.iter().all(|problem| problem.severity == Severity::Warning) {
             let json = self.tree.root().map(to_json).unwrap_or_default();
             match serde_json::from_value(json) {
-                Ok(decoded) => model = Some(decoded),
+                Ok(decoded) => match also(&decoded, &self.tree) {
+                    Some(problem) => self.found.problems.push(problem),
+                    None => model = Some(decoded),
+                },
                 // Schema and model disagree: a mistake of ours, and nothing an operator should meet as a panic.
                 Err(error) => self.found.problems.push(Problem::of_file(&self.path, error.to_string())),
             }

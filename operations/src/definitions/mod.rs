@@ -11,11 +11,13 @@ use std::{
 
 use crate::{
     check::{self, SiteFacts},
+    compile,
     ids::OperationId,
     operation::Operation,
     report::{Problem, Report, Severity},
     schema,
     site::Site,
+    yaml::Tree,
 };
 use file::File;
 
@@ -91,7 +93,7 @@ pub fn check_all_partial(site: Source, operations: Vec<Source>) -> Partial {
 fn check_site(source: Source, directory: &Path, partial: &mut Partial) -> SiteFacts {
     let mut file = File::read(source, schema::site_rules(), "hosts: and volumes: are needed");
     let facts = check::check_site(&file.tree, directory, &file.found.references, &mut file.found.problems);
-    partial.site = file.finish(&mut partial.report);
+    partial.site = file.finish(&mut partial.report, |_: &Site, _| None);
     facts
 }
 
@@ -106,7 +108,9 @@ fn check_operation(
     let mut file = File::read(source, schema::operation_rules(), "protect: or steps: is needed");
     let found = &mut file.found;
     check::check_operation(&file.tree, facts, directory, &found.references, &mut found.problems);
-    match file.finish(&mut partial.report) {
+    let site = partial.site.as_ref();
+    let compiled = |operation: &Operation, tree: &Tree| no_plan(site?, directory, &id, operation, tree);
+    match file.finish(&mut partial.report, compiled) {
         Some(operation) => {
             let _ = partial.operations.insert(id, operation);
         }
@@ -114,6 +118,22 @@ fn check_operation(
             let _ = partial.broken.insert(id, path);
         }
     }
+}
+
+/// Why steps that are written out make no plan, although each of them is well written. What is declared always makes one.
+fn no_plan(
+    site: &Site,
+    directory: &Path,
+    id: &OperationId,
+    operation: &Operation,
+    tree: &Tree,
+) -> Option<Problem> {
+    let _ = operation.steps.as_ref()?;
+    let directory = if directory.is_absolute() { directory } else { Path::new("/") };
+    let error = compile::backup(site, directory, id, operation).err()?;
+    let steps = tree.root()?.get("steps")?;
+    let place = error.step().and_then(|step| steps.get(step.as_str())).unwrap_or(steps);
+    Some(Problem::at(place.span(), error.to_string()))
 }
 
 impl Partial {

@@ -38,8 +38,9 @@ pub trait PairDriver: Send + Sync {
     /// Where the image of a split pair can be read.
     fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure>;
 
-    /// Readies a split, broken or new pair's secondary to be overwritten from elsewhere: the epoch counts up, the status
-    /// is COPY, and the place to write to is given. [`PairDriver::end_overwrite`] makes it PSUS.
+    /// Readies a secondary to be overwritten from elsewhere, without the primary, which may be lost: a pair that follows
+    /// it does so no more, the epoch counts up, the status is COPY, and the place to write to is given. Refused while a
+    /// restore from it has begun and not ended. [`PairDriver::end_overwrite`] makes it PSUS.
     fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure>;
 
     /// Ends what [`PairDriver::begin_overwrite`] began: what was written is made durable and is the image now.

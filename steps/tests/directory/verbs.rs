@@ -62,7 +62,6 @@ fn verbs_that_do_not_fit_the_status_change_nothing() {
     assert!(!pair.secondary.exists());
     let _ = driver.resync(pair, &bed.asked("1/resync")).unwrap();
     refused(driver.restore(pair, &bed.asked("1/restore")).unwrap_err());
-    refused(driver.begin_overwrite(pair, &bed.asked("1/overwrite")).unwrap_err());
     refused(driver.end_overwrite(pair, &CopyReport::default(), &bed.asked("1/overwrite")).unwrap_err());
     assert_eq!(driver.status(pair).unwrap().status, PairStatus::Pair);
     assert!(driver.purge_cache(pair).unwrap().starts_with("not needed"));
@@ -92,11 +91,19 @@ fn what_was_written_from_elsewhere_becomes_the_image() {
     driver.end_overwrite(pair, &report, &bed.asked("3/overwrite")).unwrap();
     let status = driver.status(pair).unwrap();
     assert_eq!((status.status, status.epoch, status.backed_up), (PairStatus::Psus, 3, 3));
-    assert_eq!(status.last.unwrap().report, Some(report));
+    assert_eq!(status.last.unwrap().report.as_ref(), Some(&report));
     let _ = driver.restore(pair, &bed.asked("3/restore")).unwrap();
     bed.assert_equal();
     assert_eq!(fs::read(bed.primary().join("from tape")).unwrap(), b"older");
     assert!(!bed.primary().join("a").exists());
+    // So does a pair that follows a primary which is lost.
+    let _ = driver.resync(pair, &bed.asked("4/resync")).unwrap();
+    fs::remove_dir_all(bed.primary()).unwrap();
+    let place = driver.begin_overwrite(pair, &bed.asked("5/overwrite")).unwrap();
+    fs::write(place.join("from tape"), "older").unwrap();
+    driver.end_overwrite(pair, &report, &bed.asked("5/overwrite")).unwrap();
+    let _ = driver.restore(pair, &bed.asked("5/restore")).unwrap();
+    assert_eq!(fs::read(bed.primary().join("from tape")).unwrap(), b"older");
     // A new pair can be made that way, too.
     let new = Bed::new(&file_system, "new");
     let place = new.driver.begin_overwrite(&new.pair, &new.asked("1/overwrite")).unwrap();

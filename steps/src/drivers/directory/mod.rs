@@ -174,8 +174,9 @@ impl PairDriver for DirectoryPairs {
 
     fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         let (_lock, mut state) = open_or_new(pair, asked, &*self.clock)?;
-        if matches!(state.status, PairStatus::Pair | PairStatus::Rcpy) {
-            return Err(unusable(pair, state.status, "split, broken or new to be overwritten"));
+        if state.status == PairStatus::Rcpy {
+            return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
+                .with_help("complete the restore, then run again"));
         }
         overwrite::begin(pair, &mut state, asked)
     }

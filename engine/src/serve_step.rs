@@ -232,3 +232,6 @@ pub(crate) async fn foresee(engine: &Arc<Engine>, request: StepRequest) -> Resul
         None => Ok(Recovery::Run { because: because("it did not begin") }),
     }
 }
+
+#[cfg(test)]
+mod tests;

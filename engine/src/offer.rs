@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, leftovers, place, preview,
+    held, housekeeping, leftovers, names, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
@@ -113,6 +113,7 @@ impl Service for Offer {
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {
         let engine = &self.0;
+        names::check_plan(&submit.plan)?;
         if submit.plan.coordinator != engine.host {
             let text = format!("this plan is coordinated by host '{}'", submit.plan.coordinator);
             let failure =
@@ -198,6 +199,7 @@ impl Service for Offer {
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
+        names::check("a run", run.as_str())?;
         let follow = follow && self.0.active().contains_key(&run);
         let none = |error| not_found(format!("there is no log of run {run}: {error}"));
         self.0.logs.follow(&run, follow).map_err(none)
@@ -335,6 +337,7 @@ impl Service for Offer {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
+        names::check("a run", request.run.as_str())?;
         Ok(self.0.give_lease(&request)?)
     }
 
@@ -362,6 +365,9 @@ impl Service for Offer {
     }
 
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
+        names::check("a run", request.run.as_str())?;
+        names::check("a step", request.step.id.as_str())?;
+        names::check("an operation", request.operation.as_str())?;
         housekeeping::remember_libraries(&self.0, &request.site)?;
         serve_step::serve(&self.0, request)
     }

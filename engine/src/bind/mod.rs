@@ -170,3 +170,6 @@ fn evictions(known: &Known<'_>, binding: &Binding) -> Vec<Eviction> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,10 @@ fn undo_here(engine: &Engine, run: Option<&RunId>, undo: &Undo) -> Result<(), Fa
     match (undo, run) {
         (Undo::Duty(duty), _) => obligations::undo(engine, duty).map(drop),
         (Undo::Unlock(id), Some(run)) => unlock(engine, *id, run),
-        (Undo::Lease, Some(run)) => Ok(drop(engine.leases.release(&engine.store, run)?)),
+        (Undo::Lease, Some(run)) => {
+            drop(engine.leases.release(&engine.store, run)?);
+            Ok(())
+        }
         (Undo::RemoveFile(path), _) => removed(path, fs::remove_file(path)),
         (Undo::RemoveDirectory(path), _) => removed(path, fs::remove_dir_all(path)),
         // Never releasable, and told elsewhere.

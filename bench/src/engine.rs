@@ -22,6 +22,9 @@ pub(crate) fn run(scratch: &Path) -> Result<(), Box<dyn Error>> {
         ("program", program::run),
     ];
     for (name, part) in parts {
+        if std::env::var_os("ONLY").is_some_and(|o| o != name) {
+            continue;
+        }
         let place = scratch.join(name);
         fs::create_dir_all(&place)?;
         part(&place)?;

@@ -101,3 +101,6 @@ pub(crate) fn put_difference(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

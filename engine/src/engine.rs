@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -24,6 +24,7 @@ use crate::{
     catalog::{self, Catalog},
     leases::Leases,
     logs::Logs,
+    obligations,
     peers::PeerEngines,
     protocol::EngineInfo,
     run::drive::Control,
@@ -67,7 +68,13 @@ pub struct Engine {
     pub(crate) logs: Logs,
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
+    /// Whether a host may have to be told that a run of this one is over.
+    pub(crate) unreleased: AtomicBool,
+    /// Shared by runs, from when they look at the catalog until what they make of it is committed; an operator's change
+    /// has it alone, so that neither overwrites what the other has seen.
+    pub(crate) changing: tokio::sync::RwLock<()>,
     next_backup: AtomicU64,
+    next_duty: AtomicU64,
     reserving: Mutex<()>,
     active: Mutex<HashMap<RunId, Arc<Control>>>,
     /// Counts up whenever something ends: what waits for an idle engine looks again.
@@ -86,13 +93,18 @@ impl Engine {
     pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let (store, opened) = Store::open(&parts.state)?;
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
+        let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
             leases: Leases::new(&store, parts.clock.now())?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
+            // Until it was looked.
+            unreleased: AtomicBool::new(true),
+            changing: tokio::sync::RwLock::default(),
             next_backup,
+            next_duty: AtomicU64::new(last_duty.saturating_add(1)),
             reserving: Mutex::default(),
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
@@ -164,6 +176,11 @@ impl Engine {
     /// Reserves a backup ID. It is durable with the intent that carries it, and never given twice.
     pub(crate) fn reserve(&self) -> BackupId {
         BackupId(self.next_backup.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// The place of a duty among those that stand.
+    pub(crate) fn next_duty(&self) -> u64 {
+        self.next_duty.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Held while a commit that reserves IDs is queued.

@@ -47,11 +47,26 @@ impl Engine {
     /// Gives leases, or says who holds them. Those of a run of this host that is still to be finished stand, although the
     /// engine that took them is dead.
     pub(crate) fn give_lease(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
-        let is_open = |lease: &Lease| {
-            let row = load::row(&self.store, &lease.run).ok().flatten();
-            row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }))
-        };
-        self.leases.request(&self.store, request, self.clock.now(), is_open)
+        self.leases.request(&self.store, request, self.clock.now(), |lease| self.is_open(lease))
+    }
+
+    /// Who holds leases that would be asked for, if somebody does.
+    pub(crate) fn look_at_leases(&self, request: &LeaseRequest) -> Option<LeaseReply> {
+        self.leases.look(request, |lease| self.is_open(lease))
+    }
+
+    /// Whether a lease stands although the engine that took it may be dead: its run is still to be finished here, or a
+    /// step of it still runs here.
+    fn is_open(&self, lease: &Lease) -> bool {
+        let row = load::row(&self.store, &lease.run).ok().flatten();
+        let is_unfinished =
+            row.is_some_and(|row| !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. }));
+        is_unfinished || self.serving.serves(&lease.run)
+    }
+
+    /// Waits until this host has seen more releases of leases than `releases`.
+    pub(crate) async fn wait_for_release(&self, releases: u64) -> Result<(), StoreError> {
+        self.leases.wait(&self.store, releases, |lease| self.is_open(lease)).await
     }
 
     /// Undoes what a run that is over has left on this host; gives what there was to undo. May block.

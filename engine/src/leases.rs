@@ -1,7 +1,11 @@
 //! Leases: the right of a run to touch what belongs to this host. All that a request names are given at once, or none. A
 //! dead owner's are taken over at once, a live one's never.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use resplit_operations::{ids::RunId, plan::Resource};
@@ -9,6 +13,7 @@ use resplit_steps::drivers::identity::Owner;
 use tokio::sync::watch;
 
 use crate::{
+    background::any_readable,
     protocol::{Lease, LeaseReply, LeaseRequest},
     store::{Batch, Store, StoreError, Table},
 };
@@ -32,6 +37,11 @@ fn key(lease: &Lease) -> String {
     format!("{resource}/{}", lease.run)
 }
 
+/// Whether a lease keeps what it is on from another run.
+fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bool) -> bool {
+    lease.run != request.run && (lease.owner.is_alive() || is_open(lease))
+}
+
 impl Leases {
     pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
         let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
@@ -53,21 +63,13 @@ impl Leases {
         is_open: impl Fn(&Lease) -> bool,
     ) -> Result<LeaseReply, StoreError> {
         let mut given = self.given();
-        let stands = |lease: &Lease| lease.run != request.run && (lease.owner.is_alive() || is_open(lease));
-        let mut held = Vec::new();
-        for (resource, at_once) in &request.resources {
-            let holders: Vec<_> =
-                given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
-            if holders.len() >= usize::try_from(*at_once).unwrap_or(usize::MAX) {
-                held.extend(holders);
-            }
-        }
-        if !held.is_empty() {
-            return Ok(LeaseReply::Held { by: held, releases: *self.releases.borrow() });
+        let stands = |lease: &Lease| stands(lease, request, &is_open);
+        if let Some(held) = self.held(&given, request, &stands) {
+            return Ok(held);
         }
         let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
         let mut batch = Batch::default();
-        batch.put(Table::Ids, NEXT_TOKEN, &(token + 1))?;
+        batch.put(Table::Ids, NEXT_TOKEN, &token.saturating_add(1))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
         let (gone, mut kept): (Vec<_>, Vec<_>) = given
             .iter()
@@ -93,13 +95,39 @@ impl Leases {
         Ok(LeaseReply::Granted { token })
     }
 
+    /// Who holds what is asked for, if somebody does. Gives nothing.
+    pub(crate) fn look(
+        &self,
+        request: &LeaseRequest,
+        is_open: impl Fn(&Lease) -> bool,
+    ) -> Option<LeaseReply> {
+        self.held(&self.given(), request, &|lease| stands(lease, request, &is_open))
+    }
+
+    fn held(
+        &self,
+        given: &[Lease],
+        request: &LeaseRequest,
+        stands: &impl Fn(&Lease) -> bool,
+    ) -> Option<LeaseReply> {
+        let mut held = Vec::new();
+        for (resource, at_once) in &request.resources {
+            let holders: Vec<_> =
+                given.iter().filter(|l| l.resource == *resource && stands(l)).cloned().collect();
+            if holders.len() >= usize::try_from((*at_once).max(1)).unwrap_or(usize::MAX) {
+                held.extend(holders);
+            }
+        }
+        (!held.is_empty()).then(|| LeaseReply::Held { by: held, releases: *self.releases.borrow() })
+    }
+
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.
     pub(crate) fn outrun(&self, store: &Store, seen: u64) -> Result<(), StoreError> {
         let _held = self.given();
         let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
         if token <= seen {
             let mut batch = Batch::default();
-            batch.put(Table::Ids, NEXT_TOKEN, &(seen + 1))?;
+            batch.put(Table::Ids, NEXT_TOKEN, &seen.saturating_add(1))?;
             let _ = store.commit(batch)?;
         }
         Ok(())
@@ -122,11 +150,62 @@ impl Leases {
         Ok(gone.into_iter().map(|lease| lease.resource).collect())
     }
 
-    /// Waits until there were more releases than `seen`.
-    pub(crate) async fn wait(&self, seen: u64) {
+    /// Waits until there were more releases than `seen`. The end of an owner is one, since its leases may be taken over;
+    /// those of a run that `is_open` stand.
+    pub(crate) async fn wait(
+        &self,
+        store: &Store,
+        seen: u64,
+        is_open: impl Fn(&Lease) -> bool,
+    ) -> Result<(), StoreError> {
         let mut releases = self.releases.subscribe();
-        // The sender lives as long as this value does.
-        let _ = releases.wait_for(|count| *count > seen).await;
+        loop {
+            // Watched before it is looked at, so that no end is missed.
+            let owners = self.descriptors();
+            self.release_dead(store, &is_open)?;
+            if *releases.borrow_and_update() > seen {
+                return Ok(());
+            }
+            let is_watched = !owners.is_empty();
+            tokio::select! {
+                // The sender lives as long as this value does.
+                _ = releases.changed() => {}
+                watched = any_readable(owners), if is_watched => if let Err(error) = watched {
+                    tracing::warn!("cannot watch the owners of leases: {error}");
+                    let _ = releases.changed().await;
+                }
+            }
+        }
+    }
+
+    /// Has whoever waits look again.
+    pub(crate) fn nudge(&self) {
+        self.releases.send_modify(|count| *count += 1);
+    }
+
+    /// What ends when the first of the living owners does.
+    fn descriptors(&self) -> Vec<Arc<OwnedFd>> {
+        let owners: HashSet<Owner> = self.given().iter().map(|lease| lease.owner.clone()).collect();
+        owners.iter().filter_map(|owner| owner.descriptor().ok().flatten()).map(Arc::new).collect()
+    }
+
+    /// Releases what owners that are dead have left.
+    fn release_dead(&self, store: &Store, is_open: &impl Fn(&Lease) -> bool) -> Result<(), StoreError> {
+        let mut given = self.given();
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            given.iter().cloned().partition(|lease| !lease.owner.is_alive() && !is_open(lease));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for lease in &gone {
+            batch.delete(Table::Leases, &key(lease));
+        }
+        let _ = store.commit(batch)?;
+        *given = kept;
+        drop(given);
+        self.nudge();
+        Ok(())
     }
 
     /// All leases that stand.
@@ -139,3 +218,6 @@ impl Leases {
         self.given().iter().any(|lease| lease.owner != *this && lease.owner.is_alive())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod housekeeping;
 mod leases;
 mod leftovers;
 mod logs;
+mod names;
 mod obligations;
 pub mod offer;
 pub mod peers;

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    slice,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -67,26 +68,35 @@ impl Logs {
 
     /// Tells an event to whoever follows, and, unless it is progress, writes it.
     pub(crate) fn tell(&self, event: Event) {
-        let log = self.get(&event.run);
         if matches!(event.what, What::Progress { .. }) {
-            // Nobody may be following.
-            let _ = log.progress.send(event);
+            // Nobody may be following, and what comes late opens no log that nobody would close.
+            let log = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&event.run).cloned();
+            let _ = log.map(|log| log.progress.send(event));
             return;
         }
-        let over = matches!(event.what, What::Ended { .. });
-        let mut line = serde_json::to_vec(&event).unwrap_or_default();
-        line.push(b'\n');
+        self.tell_all(&event.run, slice::from_ref(&event));
+    }
+
+    /// Tells events of a run, none of them progress, and writes them at once.
+    pub(crate) fn tell_all(&self, run: &RunId, events: &[Event]) {
+        let log = self.get(run);
+        let over = events.iter().any(|event| matches!(event.what, What::Ended { .. }));
+        let mut lines = Vec::new();
+        for event in events {
+            lines.extend(serde_json::to_vec(event).unwrap_or_default());
+            lines.push(b'\n');
+        }
         if let Some(file) = log.file.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
-            && let Err(error) = file.write_all(&line)
+            && let Err(error) = file.write_all(&lines)
         {
-            tracing::warn!(run = %event.run, "cannot write the log: {error}");
+            tracing::warn!(%run, "cannot write the log: {error}");
         }
         log.written.send_modify(|(length, ended)| {
-            *length += line.len() as u64;
+            *length += lines.len() as u64;
             *ended = over;
         });
         if over {
-            let _ = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&event.run);
+            let _ = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
         }
     }
 
@@ -102,9 +112,9 @@ impl Logs {
         drop(tokio::spawn(async move {
             loop {
                 let over = written.as_mut().is_none_or(|written| written.borrow_and_update().1);
+                // A run that was resumed has ended more than once.
                 for event in reader.rest() {
-                    let last = matches!(event.what, What::Ended { .. });
-                    if sender.send(event).await.is_err() || (last && over) {
+                    if sender.send(event).await.is_err() {
                         return;
                     }
                 }

@@ -22,6 +22,9 @@ pub(crate) struct Duty {
     pub run: RunId,
     pub step: StepId,
     pub obligation: Obligation,
+    /// Counts up: what was taken on last is discharged first.
+    #[serde(default)]
+    pub taken: u64,
     /// When it was taken on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -40,9 +43,10 @@ pub(crate) fn put(
     step: &StepId,
     obligation: &Obligation,
     now: Timestamp,
+    taken: u64,
 ) -> Result<(), StoreError> {
-    let (run_of, step) = (run.clone(), step.clone());
-    let duty = Duty { run: run_of, step, obligation: obligation.clone(), since: Some(now) };
+    let (run_of, step, since) = (run.clone(), step.clone(), Some(now));
+    let duty = Duty { run: run_of, step, obligation: obligation.clone(), taken, since };
     batch.put(Table::Obligations, &key(run, obligation), &duty)
 }
 
@@ -62,10 +66,13 @@ pub(crate) fn remove(
     Ok(())
 }
 
-/// The duties of a run, or of all, that stand.
+/// The duties of a run, or of all, that stand, in the order in which they were taken on.
 pub(crate) fn standing(store: &Store, run: Option<&RunId>) -> Result<Vec<Duty>, StoreError> {
     let prefix = run.map(|run| format!("{run}/")).unwrap_or_default();
-    Ok(store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect())
+    let mut duties: Vec<Duty> =
+        store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect();
+    duties.sort_by_key(|duty| duty.taken);
+    Ok(duties)
 }
 
 /// Undoes what a run has left on this host, and records that it did. What cannot be undone stays a duty, and is told.
@@ -81,8 +88,9 @@ pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Fai
     Ok(told)
 }
 
-/// Undoes what a duty is about, and records that it did; gives what there was to undo.
+/// Undoes what a duty is about, and records that it did; gives what there was to undo. May block.
 pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+    let _shared = engine.changing.blocking_read();
     let mut transaction = Transaction::new(engine)?;
     let told = match &duty.obligation {
         Obligation::Thaw { filesystem } => {
@@ -111,3 +119,6 @@ pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failu
     transaction.commit_blocking(engine)?;
     Ok(told)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, leftovers, place, preview,
+    held, housekeeping, leftovers, names, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
@@ -22,6 +22,7 @@ use crate::{
     },
     rows::{RunRow, StepRow, step_key},
     run::{
+        claim::Claim,
         load,
         perform::{self, Tried},
         recover,
@@ -51,22 +52,30 @@ impl Offer {
         load::state(&self.0.store, self.row(run)?).map_err(internally)
     }
 
-    /// A run's name: the operation, and the moment.
-    fn name(&self, submit: &Submit) -> Reply<RunId> {
+    /// A run's name, taken: the operation, and the moment.
+    fn name(&self, submit: &Submit) -> Reply<Claim> {
         let now = self.0.clock.now();
         let verb = if submit.plan.purpose == Purpose::Backup { "" } else { "restore-" };
         let base = format!("{}-{verb}{}", submit.plan.operation, now.strftime("%Y%m%dT%H%M%SZ"));
         for count in 1.. {
             let name = RunId(if count == 1 { base.clone() } else { format!("{base}-{count}") });
-            if load::row(&self.0.store, &name)?.is_none() && !self.0.active().contains_key(&name) {
-                return Ok(name);
+            // Taken before it is looked up, so that of two who ask at once only one gets it.
+            if let Some(claim) = Claim::of(&self.0, &name)
+                && load::row(&self.0.store, &name)?.is_none()
+            {
+                return Ok(claim);
             }
         }
         Err(internal("no name is free for this run"))
     }
 
     /// Takes a run up again, with some of its steps set back.
-    async fn again(&self, mut state: RunState, nodes: Vec<petgraph::graph::NodeIndex>) -> Reply<Accepted> {
+    async fn again(
+        &self,
+        claim: Claim,
+        mut state: RunState,
+        nodes: Vec<petgraph::graph::NodeIndex>,
+    ) -> Reply<Accepted> {
         let engine = &self.0;
         // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile. What is restored
         // stays what was accepted.
@@ -88,7 +97,7 @@ impl Offer {
         }
         let _ = engine.store.commit_async(batch).await?;
         let run = state.run().clone();
-        drop(perform::start(engine, state));
+        drop(perform::start(claim, state));
         Ok(Accepted { run })
     }
 }
@@ -104,6 +113,7 @@ impl Service for Offer {
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {
         let engine = &self.0;
+        names::check_plan(&submit.plan)?;
         if submit.plan.coordinator != engine.host {
             let text = format!("this plan is coordinated by host '{}'", submit.plan.coordinator);
             let failure =
@@ -114,10 +124,11 @@ impl Service for Offer {
             let text = format!("the disk with {} is full", engine.directories.state.display());
             return Err(internally(Failure::refused(text).with_help("make room there, then run again")));
         }
-        let run = self.name(&submit)?;
+        let claim = self.name(&submit)?;
+        let run = claim.run.clone();
         if submit.options.no_wait
             && let Tried::Held { waiting_for, .. } =
-                perform::try_leases(engine, &submit.plan, &run).await.map_err(internally)?
+                perform::try_leases(engine, &submit.plan, &run, false).await.map_err(internally)?
         {
             let failure = Failure::refused(format!("busy: {waiting_for}")).with_help("resplit runs --open");
             return Err(Refusal { kind: RefusalKind::Busy, failure });
@@ -139,12 +150,20 @@ impl Service for Offer {
         };
         let state = RunState::new(row, submit.plan, vec![StepRow::waiting(0); steps]);
         let mut batch = Batch::default();
-        load::put_new(&mut batch, &state)?;
-        let _ = engine.store.commit_async(batch).await?;
+        let written = match load::put_new(&mut batch, &state) {
+            Ok(()) => engine.store.commit_async(batch).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            if state.row.options.no_wait {
+                perform::give_back(engine, &state.plan, &run, &perform::lease_hosts(&state.plan)).await;
+            }
+            return Err(error.into());
+        }
         let (accepted, step, host) = (engine.clock.now(), None, None);
         let what = What::Accepted { steps: state.row.steps };
         engine.logs.tell(Event { time: accepted, run: run.clone(), step, host, what });
-        drop(perform::start(engine, state));
+        drop(perform::start(claim, state));
         Ok(Accepted { run })
     }
 
@@ -180,22 +199,22 @@ impl Service for Offer {
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
+        names::check("a run", run.as_str())?;
         let follow = follow && self.0.active().contains_key(&run);
         let none = |error| not_found(format!("there is no log of run {run}: {error}"));
         self.0.logs.follow(&run, follow).map_err(none)
     }
 
     async fn resume(&self, run: RunId) -> Reply<Accepted> {
+        // An engine that was started to resume it has taken it up by itself.
+        let Some(claim) = Claim::of(&self.0, &run) else { return Ok(Accepted { run }) };
         let mut state = self.state(&run)?;
         // One that is held goes on as it would have done by itself: nothing that has failed is tried again yet.
-        if self.0.held().contains(&run) && !self.0.active().contains_key(&run) {
-            let _ = self.0.take_up(state).await.map_err(internally)?;
+        if self.0.held().contains(&run) {
+            let _ = self.0.take_up(claim, state).await.map_err(internally)?;
             return Ok(Accepted { run });
         }
-        let status = &state.row.status;
-        match status {
-            // An engine that was started to resume it has taken it up by itself.
-            _ if self.0.active().contains_key(&run) => return Ok(Accepted { run }),
+        match &state.row.status {
             RunStatus::Done => {
                 return Err(conflict(format!("run {run} is done"), format!("resplit show {run}")));
             }
@@ -215,21 +234,26 @@ impl Service for Offer {
         }
         let mut nodes = recover::lost_windows(&mut state);
         nodes.extend(recover::resume(&mut state));
-        self.again(state, nodes).await
+        self.again(claim, state, nodes).await
     }
 
     async fn cancel(&self, run: RunId) -> Reply<()> {
-        let control = self.0.active().get(&run).cloned();
-        if let Some(control) = control {
-            control.cancel();
-            return Ok(());
-        }
-        if self.0.serving.cancel(&run) {
-            return Ok(());
-        }
+        let claim = loop {
+            let control = self.0.active().get(&run).cloned();
+            if let Some(control) = control {
+                control.cancel();
+                return Ok(());
+            }
+            if self.0.serving.cancel(&run) {
+                return Ok(());
+            }
+            if let Some(claim) = Claim::of(&self.0, &run) {
+                break claim;
+            }
+        };
         let mut state = self.state(&run)?;
         if self.0.held().contains(&run) {
-            self.0.take_up(state).await.map_err(internally)?.cancel();
+            self.0.take_up(claim, state).await.map_err(internally)?.cancel();
             return Ok(());
         }
         let RunStatus::Parked { questions } = state.row.status.clone() else {
@@ -240,26 +264,27 @@ impl Service for Offer {
         };
         let mut nodes = Vec::new();
         for step in questions.keys() {
-            nodes.extend(settle(&mut state, step, Answer::Abort, self.0.clock.now()));
+            nodes.extend(settle(&mut state, step, None, self.0.clock.now()));
         }
-        let _ = self.again(state, nodes).await?;
+        claim.control.cancel();
+        let _ = self.again(claim, state, nodes).await?;
         Ok(())
     }
 
     async fn answer(&self, run: RunId, answer: AnswerRequest) -> Reply<()> {
-        let mut state = self.state(&run)?;
-        if self.0.active().contains_key(&run) {
+        let Some(claim) = Claim::of(&self.0, &run) else {
             return Err(conflict(
                 format!("run {run} is at work; answer when it has parked"),
                 format!("resplit show {run}"),
             ));
-        }
-        let settled = settle(&mut state, &answer.step, answer.answer, self.0.clock.now());
+        };
+        let mut state = self.state(&run)?;
+        let settled = settle(&mut state, &answer.step, Some(answer.answer), self.0.clock.now());
         let Some(node) = settled else {
             let text = format!("step '{}' of run {run} does not wait for an answer", answer.step);
             return Err(conflict(text, format!("resplit show {run}")));
         };
-        let _ = self.again(state, vec![node]).await?;
+        let _ = self.again(claim, state, vec![node]).await?;
         Ok(())
     }
 
@@ -275,6 +300,7 @@ impl Service for Offer {
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
         let engine = &self.0;
+        let _alone = engine.changing.write().await;
         let mut transaction = Transaction::new(engine)?;
         let found = transaction.catalog.iter().find(|record| record.id == id).cloned();
         let record =
@@ -311,15 +337,22 @@ impl Service for Offer {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
+        names::check("a run", request.run.as_str())?;
         Ok(self.0.give_lease(&request)?)
     }
 
     async fn lease_wait(&self, releases: u64) -> Reply<()> {
-        self.0.leases.wait(releases).await;
-        Ok(())
+        Ok(self.0.wait_for_release(releases).await?)
     }
 
     async fn release(&self, run: RunId) -> Reply<()> {
+        if self.0.serving.cancel(&run) {
+            let text = format!(
+                "a step of run {run} is still at work on host '{}'; it was told to stop",
+                self.0.host
+            );
+            return Err(conflict(text, "resplit runs --open"));
+        }
         let engine = Arc::clone(&self.0);
         let ended = tokio::task::spawn_blocking(move || {
             for text in engine.leave(&run)? {
@@ -332,6 +365,9 @@ impl Service for Offer {
     }
 
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
+        names::check("a run", request.run.as_str())?;
+        names::check("a step", request.step.id.as_str())?;
+        names::check("an operation", request.operation.as_str())?;
         housekeeping::remember_libraries(&self.0, &request.site)?;
         serve_step::serve(&self.0, request)
     }
@@ -364,30 +400,31 @@ impl Service for Offer {
     }
 }
 
-/// Settles a parked step as an operator says; gives its node if it was parked.
+/// Settles a parked step as an operator answers, or, without an answer, cancels; gives its node if it was parked.
 fn settle(
     state: &mut RunState,
     step: &resplit_operations::ids::StepId,
-    answer: Answer,
+    answer: Option<Answer>,
     now: jiff::Timestamp,
 ) -> Option<petgraph::graph::NodeIndex> {
     let node = state.plan.node(step)?;
     let row = state.row_of(node).clone();
     let StepStatus::Parked { attempt, at, .. } = row.status else { return None };
     let status = match answer {
-        Answer::Done => StepStatus::Done {
+        Some(Answer::Done) => StepStatus::Done {
             began: at,
             at: now,
             summary: "an operator says that it is done".to_owned(),
             adopted: Some("an operator's answer".to_owned()),
         },
         // What could not be asked is asked again about the same try; what is known not to have happened is a new one.
-        Answer::Redo if row.intent.is_some() => StepStatus::Started { attempt, at },
-        Answer::Redo => StepStatus::Waiting,
-        Answer::Abort => StepStatus::Failed {
+        Some(Answer::Redo) if row.intent.is_some() => StepStatus::Started { attempt, at },
+        Some(Answer::Redo) => StepStatus::Waiting,
+        Some(Answer::Abort) => StepStatus::Failed {
             at: now,
             failure: Failure::permanent("an operator gave it up").with_help("resplit runs"),
         },
+        None => StepStatus::Failed { at: now, failure: Failure::cancelled() },
     };
     let intent = row.intent.filter(|_| matches!(status, StepStatus::Started { .. }));
     *state.row_mut(node) = StepRow { status, intent, ..state.row_of(node).clone() };

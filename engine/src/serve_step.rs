@@ -11,7 +11,7 @@ use resplit_operations::ids::RunId;
 use resplit_steps::{
     context::{Progress, Work},
     contract::Probe,
-    failure::Failure,
+    failure::{Failure, FailureClass},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -76,6 +76,8 @@ pub(crate) fn serve(
     request: StepRequest,
 ) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
     let key = key(&request);
+    // One that ends is in the store before it leaves the map: under the map's lock it is in one of them.
+    let mut map = engine.serving.map();
     let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
     if let Some(row) = row.as_ref().filter(|row| row.attempt > request.attempt || row.token > request.token) {
         let text = format!(
@@ -84,32 +86,34 @@ pub(crate) fn serve(
         );
         return Err(failures::conflict(text, "resplit runs --open"));
     }
-    let mut map = engine.serving.map();
-    let running = match map.get(&key) {
-        Some(running) if running.attempt == request.attempt => Arc::clone(running),
-        Some(_) => {
-            return Err(failures::conflict(
-                format!("step {key} still runs under an earlier try"),
-                "resplit runs",
-            ));
+    let earlier = map.get(&key).cloned();
+    if let Some(running) = earlier.as_ref().filter(|running| running.attempt == request.attempt) {
+        return Ok(follow(running));
+    }
+    let state = watch::Sender::new((None, None));
+    let reports = state.clone();
+    let work = Work::new(move |progress| reports.send_modify(|(last, _)| *last = Some(progress)));
+    let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
+    let _ = map.insert(key.clone(), Arc::clone(&running));
+    let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
+    drop(tokio::spawn(async move {
+        // What was asked for by a coordinator that was killed, and is asked for anew, does not go on beside itself.
+        if let Some(earlier) = earlier {
+            earlier.work.cancel();
+            let _ = earlier.state.subscribe().wait_for(|(_, end)| end.is_some()).await;
         }
-        None => {
-            let state = watch::Sender::new((None, None));
-            let reports = state.clone();
-            let work = Work::new(move |progress| reports.send_modify(|(last, _)| *last = Some(progress)));
-            let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
-            let _ = map.insert(key.clone(), Arc::clone(&running));
-            let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
-            drop(tokio::spawn(async move {
-                let end = execute(&engine, &key, request, row, work).await;
-                let end = end.unwrap_or_else(|failure| (StepEnd::Failed { failure }, None));
-                let _ = engine.serving.map().remove(&key);
-                served.state.send_modify(|(_, last)| *last = Some(end));
-                engine.note_quiet();
-            }));
-            running
+        let end = execute(&engine, &key, request, row, work).await;
+        let end = end.unwrap_or_else(|failure| (StepEnd::Failed { failure }, None));
+        let mut map = engine.serving.map();
+        if map.get(&key).is_some_and(|last| Arc::ptr_eq(last, &served)) {
+            let _ = map.remove(&key);
         }
-    };
+        drop(map);
+        // A lease of a dead coordinator stood for it.
+        engine.leases.nudge();
+        served.state.send_modify(|(_, last)| *last = Some(end));
+        engine.note_quiet();
+    }));
     drop(map);
     Ok(follow(&running))
 }
@@ -158,34 +162,37 @@ async fn execute(
         Some(row) => Some(row.intent),
         None => None,
     };
-    let mut again = None;
-    let (intent, adopted) = if let Some(intent) = interrupted {
-        match task.clone().probe(engine, intent.clone()).await? {
-            Probe::Done { outcome, because } => {
-                (intent, Some(StepEnd::Done { outcome: *outcome, adopted: Some(because) }))
-            }
-            Probe::Unknown { question } => (intent, Some(StepEnd::Parked { question, unreachable: false })),
-            Probe::NotDone { because } | Probe::Running { because } => {
-                again = Some(because);
-                (intent, None)
-            }
-        }
+    let (mut probe, mut again) = (interrupted.is_some(), None);
+    let intent = if let Some(intent) = interrupted {
+        intent
     } else {
+        let _shared = engine.changing.read().await;
         let mut transaction = Transaction::new(engine)?;
         let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
         transaction.intend(engine, &run, &step, &intent)?;
         let row = ServedRow { attempt, token, intent: intent.clone(), end: None, again: None };
         transaction.batch.put(Table::Served, key, &row)?;
         transaction.commit(engine).await?;
-        (intent, None)
+        intent
     };
-    let end = match adopted {
-        Some(end) => end,
-        None => match task.run(engine, intent.clone()).await {
-            Ok(outcome) => StepEnd::Done { outcome, adopted: None },
-            Err(failure) => StepEnd::Failed { failure },
-        },
+    // What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
+    let end = loop {
+        if probe {
+            match task.clone().probe(engine, intent.clone()).await? {
+                Probe::Done { outcome, because } => {
+                    break StepEnd::Done { outcome: *outcome, adopted: Some(because) };
+                }
+                Probe::Unknown { question } => break StepEnd::Parked { question, unreachable: false },
+                Probe::NotDone { because } | Probe::Running { because } => again = Some(because),
+            }
+        }
+        match task.clone().run(engine, intent.clone()).await {
+            Ok(outcome) => break StepEnd::Done { outcome, adopted: None },
+            Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
+            Err(failure) => break StepEnd::Failed { failure },
+        }
     };
+    let _shared = engine.changing.read().await;
     let mut transaction = Transaction::new(engine)?;
     if let StepEnd::Done { outcome, .. } = &end {
         transaction.conclude(engine, &run, outcome)?;
@@ -225,3 +232,6 @@ pub(crate) async fn foresee(engine: &Arc<Engine>, request: StepRequest) -> Resul
         None => Ok(Recovery::Run { because: because("it did not begin") }),
     }
 }
+
+#[cfg(test)]
+mod tests;

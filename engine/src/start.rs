@@ -1,7 +1,8 @@
 //! What an engine does before anything else: it discharges obligations, then recovers every interrupted run.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use resplit_operations::ids::RunId;
 use resplit_steps::{contract::Obligation, failure::Failure};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     obligations,
     protocol::{Event, RunStatus, What},
     rows::{RunRow, step_key},
-    run::{drive::Control, finish, load, perform, recover, state::RunState},
+    run::{claim::Claim, drive::Control, finish, load, perform, recover, state::RunState},
     store::{Batch, Table},
 };
 
@@ -33,14 +34,18 @@ impl Engine {
     /// was started to hold does neither: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        let leases = self.leases.all();
+        let owing: BTreeSet<RunId> =
+            obligations::standing(&self.store, None)?.into_iter().map(|duty| duty.run).collect();
+        let leasing: BTreeSet<RunId> = self.leases.all().into_iter().map(|lease| lease.run).collect();
         let is_ended = |row: &RunRow| row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. });
         for row in rows.iter().filter(|row| is_ended(row) && !self.holds()) {
-            let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
+            if owing.contains(&row.run) || leasing.contains(&row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
                 let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
-                undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))?;
+                // It stays a duty, and is listed as left behind: no reason for an engine not to start.
+                if let Err(failure) = undone.unwrap_or_else(|error| Err(crate::failures::defect(&error))) {
+                    tracing::error!(run = %row.run, "what it left cannot be undone: {failure}");
+                }
             }
         }
         if !self.holds() {
@@ -55,7 +60,10 @@ impl Engine {
                 continue;
             }
             match load::state(&self.store, row) {
-                Ok(state) => drop(self.take_up(state).await?),
+                Ok(state) => {
+                    let Some(claim) = Claim::of(self, &run) else { continue };
+                    drop(self.take_up(claim, state).await?);
+                }
                 Err(failure) => tracing::error!(%run, "cannot be recovered: {failure}"),
             }
         }
@@ -63,7 +71,11 @@ impl Engine {
     }
 
     /// Takes up a run that was interrupted.
-    pub(crate) async fn take_up(self: &Arc<Self>, mut state: RunState) -> Result<Arc<Control>, Failure> {
+    pub(crate) async fn take_up(
+        self: &Arc<Self>,
+        claim: Claim,
+        mut state: RunState,
+    ) -> Result<Arc<Control>, Failure> {
         let run = state.run().clone();
         let lost = recover::lost_windows(&mut state);
         let because = if lost.is_empty() {
@@ -79,7 +91,7 @@ impl Engine {
         let _ = self.store.commit_async(batch).await?;
         let (time, what) = (self.clock.now(), What::Recovering { because });
         self.logs.tell(Event { time, run: run.clone(), step: None, host: None, what });
-        let control = perform::start(self, state);
+        let control = perform::start(claim, state);
         let _ = self.held().remove(&run);
         Ok(control)
     }

@@ -86,6 +86,11 @@ impl Commands {
         self.changed.notify_all();
     }
 
+    /// Has a command wait again.
+    pub(crate) fn hold(&self, name: &str) {
+        let _ = self.open.lock().unwrap().remove(name);
+    }
+
     /// Waits until so many commands were begun.
     pub(crate) async fn until(&self, count: usize) {
         while self.ran().len() < count {
@@ -169,7 +174,7 @@ impl Bench {
 
     /// Runs an operation to its end.
     pub(crate) async fn run(&self, operation: &str) -> RunSummary {
-        let accepted = self.offer().submit(self.submit(operation)).await.unwrap();
+        let accepted = Box::pin(self.offer().submit(self.submit(operation))).await.unwrap();
         self.ended(&accepted.run).await
     }
 
@@ -177,7 +182,7 @@ impl Bench {
     pub(crate) async fn ended(&self, run: &resplit_operations::ids::RunId) -> RunSummary {
         let mut events = self.offer().events(run.clone(), true).await.unwrap();
         while events.recv().await.is_some() {}
-        let summary = self.offer().run(run.clone()).await.unwrap().summary;
+        let summary = Box::pin(self.offer().run(run.clone())).await.unwrap().summary;
         assert!(summary.status.is_over(), "{:?}", summary.status);
         summary
     }

@@ -53,7 +53,8 @@ impl Transaction {
     ) -> Result<(), StoreError> {
         self.change(engine, &intent.changes);
         for obligation in &intent.obligations {
-            obligations::put(&mut self.batch, run, step, obligation, engine.clock.now())?;
+            let (now, taken) = (engine.clock.now(), engine.next_duty());
+            obligations::put(&mut self.batch, run, step, obligation, now, taken)?;
         }
         self.reserves |= intent.reserved.is_some();
         Ok(())

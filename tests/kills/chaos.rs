@@ -86,7 +86,7 @@ fn victims(site: &Site) -> Vec<i32> {
 
 /// Answers whatever is parked: what was lost with a shim that was killed is done anew.
 fn answer(site: &Site) {
-    let output = ended(site, &["--json", "runs", "--open"]);
+    let output = ended(site, &["--json", "runs", "--open", "--limit", "1000"]);
     let Ok(open) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return };
     for run in open.as_array().unwrap().iter().filter(|run| run["status"] == "parked") {
         for step in run["questions"].as_object().unwrap().keys() {
@@ -100,7 +100,7 @@ fn answer(site: &Site) {
 fn finish(site: &Site) {
     for _ in 0..100 {
         answer(site);
-        let open = json(site, &["runs", "--open"]);
+        let open = json(site, &["runs", "--open", "--limit", "1000"]);
         let open = open.as_array().unwrap();
         let on = |status: &str| open.iter().find(|run| run["status"] == status);
         if open.is_empty() {
@@ -111,7 +111,7 @@ fn finish(site: &Site) {
             let _ = ended(site, &["logs", "--follow", run["run"].as_str().unwrap()]);
         }
     }
-    panic!("runs go on and on: {}", json(site, &["runs", "--open"]));
+    panic!("runs go on and on: {}", json(site, &["runs", "--open", "--limit", "1000"]));
 }
 
 fn work(site: &Site, operation: &str, primary: &Path, stop: &AtomicBool, mut drawn: Drawn) {
@@ -192,6 +192,9 @@ fn nothing_is_left_of_chaos() {
     let mut ends = std::collections::BTreeMap::<&str, u32>::new();
     for run in runs.as_array().unwrap() {
         *ends.entry(run["status"].as_str().unwrap()).or_default() += 1;
+        if run["status"] != "done" {
+            println!("{}: {}", run["run"], run["failure"]["message"]);
+        }
     }
     println!("chaos: {} kills in {seconds} s; {ends:?}", killed.load(Ordering::Relaxed));
     assert_sound(&site, &HOSTS);

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     cases,
-    point::{Came, Point, Undisturbed, attempt, undisturbed},
+    point::{Came, Order, Point, Undisturbed, attempt, undisturbed},
 };
 
 /// How many are at work at once for each processor: most of the time they wait for a disk.
@@ -56,11 +56,11 @@ fn is_soak() -> bool {
     env::var_os("RESPLIT_SOAK").is_some()
 }
 
-/// Only what contains this text, to look into one.
-fn is_wanted(point: &Point) -> bool {
+/// Whether this one is tried: one of so many, or only what contains a text, to look into it.
+fn is_wanted(point: &Point, sample: u64) -> bool {
     match env::var("RESPLIT_POINT") {
         Ok(text) => point.to_string().contains(&text),
-        Err(_) => is_soak() || drawn(&point.to_string()) % SAMPLE == 0,
+        Err(_) => is_soak() || drawn(&point.to_string()).is_multiple_of(sample),
     }
 }
 
@@ -87,7 +87,7 @@ fn prove(title: &str, undisturbed: &[Undisturbed], points: &[Point]) {
     let mut rows: BTreeMap<(String, &str), [u32; 4]> = BTreeMap::new();
     let mut failures = String::new();
     for (point, came) in points.iter().zip(&came) {
-        let row = rows.entry((point.case.to_string(), point.host)).or_default();
+        let row = rows.entry((point.case.to_string(), point.orders[0].host)).or_default();
         let column = match came {
             Ok(came) => *came as usize,
             Err(text) => {
@@ -122,21 +122,39 @@ fn prove(title: &str, undisturbed: &[Undisturbed], points: &[Point]) {
     assert!(reached * 10 >= points.len() * 9, "only {reached} of {} points were reached", points.len());
 }
 
+/// Every commit of every host, in every case.
+fn all_commits(undisturbed: &[Undisturbed]) -> impl Iterator<Item = (&Undisturbed, &'static str, u64)> {
+    undisturbed.iter().flat_map(|of| {
+        of.commits
+            .iter()
+            .flat_map(move |(host, commits)| (1..=*commits).map(move |commit| (of, *host, commit)))
+    })
+}
+
 #[test]
 fn engines_killed_at_every_commit_finish_what_they_began() {
     let undisturbed = all_undisturbed();
-    let mut points = Vec::new();
-    for of in &undisturbed {
-        for (host, commits) in &of.commits {
-            for count in 1..=*commits {
-                points.extend(["before", "after"].map(|side| Point {
-                    case: of.case,
-                    host,
-                    orders: vec![(side, count)],
-                }));
-            }
-        }
-    }
-    points.retain(is_wanted);
+    let mut points: Vec<_> = all_commits(&undisturbed)
+        .flat_map(|(of, host, commit)| {
+            ["before", "after"]
+                .map(|side| Point { case: of.case, orders: vec![Order { host, side, commit }] })
+        })
+        .collect();
+    points.retain(|point| is_wanted(point, SAMPLE));
     prove("killed once", &undisturbed, &points);
+    points = all_commits(&undisturbed).map(|(of, host, commit)| killed_again(of, host, commit)).collect();
+    points.retain(|point| is_wanted(point, SAMPLE * 3));
+    prove("killed again while recovering", &undisturbed, &points);
+}
+
+/// Kills an engine at this commit, and then once or twice more: itself while it recovers, or another host's.
+fn killed_again(of: &Undisturbed, host: &'static str, commit: u64) -> Point {
+    let side = |by: u64| if by.is_multiple_of(2) { "before" } else { "after" };
+    let chance = drawn(&format!("{} {host} {commit}", of.case));
+    let mut orders = vec![Order { host, side: side(chance), commit }];
+    for by in [chance >> 8, chance >> 24].into_iter().take(1 + usize::from(chance & 4 != 0)) {
+        let (host, _) = of.commits[usize::try_from(by >> 1 & 0xff).unwrap() % of.commits.len()];
+        orders.push(Order { host, side: side(by), commit: 1 + (by >> 9) % 8 });
+    }
+    Point { case: of.case, orders }
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::site::{Site, kill, told};
 
 /// Nothing takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until a process is gone; whether it is.
 pub(crate) fn gone(pid: i32, limit: Duration) -> bool {
@@ -41,7 +41,11 @@ pub(crate) fn ended(site: &Site, arguments: &[&str]) -> Output {
         kill(pid, "KILL");
     }
     let output = child.wait_with_output().unwrap();
-    assert!(!hangs, "{arguments:?} hangs: {}", told(&output));
+    if hangs {
+        let open = site.output(&["runs", "--open", "--limit", "1000"]);
+        let shown = site.output(&["show", arguments.last().unwrap_or(&"latest")]);
+        panic!("{arguments:?} hangs: {}\n{}\n{}", told(&output), told(&open), told(&shown));
+    }
     output
 }
 
@@ -71,7 +75,7 @@ pub(crate) fn json(site: &Site, arguments: &[&str]) -> Value {
 /// Starts the engines again, and waits until no run goes on: only what is parked may be left.
 pub(crate) fn settle(site: &Site) {
     for _ in 0..20 {
-        let open = json(site, &["runs", "--open"]);
+        let open = json(site, &["runs", "--open", "--limit", "1000"]);
         let on: Vec<_> = open.as_array().unwrap().iter().filter(|run| run["status"] != "parked").collect();
         if on.is_empty() {
             return;
@@ -81,7 +85,7 @@ pub(crate) fn settle(site: &Site) {
             let _ = ended(site, &["logs", "--follow", run["run"].as_str().unwrap()]);
         }
     }
-    panic!("runs go on and on: {}", json(site, &["runs", "--open"]));
+    panic!("runs go on and on: {}", json(site, &["runs", "--open", "--limit", "1000"]));
 }
 
 /// The number of the newest commit of a host whose engine does not run, and what its store still holds of leases and

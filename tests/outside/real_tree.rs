@@ -70,13 +70,17 @@ fn a_real_tree_comes_back_from_tape_and_from_disk() {
     // One deleted file alone, from each.
     let relative = Path::new("deep/er/one");
     fs::remove_file(documents.join(relative)).unwrap();
+    // The restore from tape has given it a new ID on this host; the original one stays.
+    let known =
+        site.catalog("fileserver").into_iter().find(|record| record["original_id"] == "0000000001").unwrap();
+    let backup = format!("fileserver:{}", known["id"].as_str().unwrap());
     for from in ["disk", "tape"] {
         let to = site.path(from);
         let arguments = [
             "restore",
             "documents",
             "--backup",
-            "1",
+            &backup,
             "--from",
             from,
             "--path",

@@ -74,10 +74,10 @@ fn run_chain(place: &Path, plan: Plan) -> Result<(Duration, Duration), Box<dyn E
         let offer = site::open(place)?;
         let before = processor_time();
         let run = site::submit(&offer, plan).await?;
-        let detail = site::until_done(&offer, &run).await?;
+        let summary = site::until_done(&offer, &run).await?;
         let used = processor_time().saturating_sub(before);
-        let ended = detail.summary.ended.ok_or("the run has no end")?;
-        Ok((ended.duration_since(detail.summary.accepted).unsigned_abs(), used))
+        let ended = summary.ended.ok_or("the run has no end")?;
+        Ok((ended.duration_since(summary.accepted).unsigned_abs(), used))
     })
 }
 

@@ -79,7 +79,8 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
         let began = Instant::now();
         offer.0.recover().await?;
         let took = wait_for_step(&offer, run, began).await?;
-        let detail = site::until_done(&offer, run).await?;
+        let _ = site::until_done(&offer, run).await?;
+        let detail = offer.run(run.clone()).await.map_err(|refusal| refusal.failure)?;
         let done = detail.step_list.iter().filter(|step| matches!(step.status, StepStatus::Done { .. }));
         if done.count() == steps { Ok(took) } else { Err("steps are missing".into()) }
     });
@@ -90,13 +91,15 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
 async fn wait_for_step(offer: &Offer, run: &RunId, began: Instant) -> Result<Duration, Box<dyn Error>> {
     let mut events = offer.events(run.clone(), true).await.map_err(|refusal| refusal.failure)?;
     let mut recovering = false;
+    let mut last = None;
     while let Some(event) = events.recv().await {
         recovering |= matches!(event.what, What::Recovering { .. });
         if recovering && matches!(event.what, What::Started { .. }) {
             return Ok(began.elapsed());
         }
+        last = Some(event);
     }
-    Err("no step began".into())
+    Err(format!("no step began after {last:?}").into())
 }
 
 /// Prints how long an engine takes that finds many runs that are not over: they wait for a pair that somebody holds.

@@ -12,6 +12,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use resplit_operations::ids::HostId;
 
+pub(crate) use self::wait::any_readable;
 use self::{
     announce::Announcement,
     launch::launch,

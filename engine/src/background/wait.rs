@@ -76,7 +76,7 @@ impl Process {
 }
 
 /// Which of the descriptors, one at least, can be read. A thread waits for them, until the future is dropped at the latest.
-async fn any_readable(descriptors: Vec<Arc<OwnedFd>>) -> io::Result<Vec<usize>> {
+pub(crate) async fn any_readable(descriptors: Vec<Arc<OwnedFd>>) -> io::Result<Vec<usize>> {
     let (cancelled, keep) = pipe_with(PipeFlags::CLOEXEC)?;
     let waited = tokio::task::spawn_blocking(move || -> io::Result<Vec<usize>> {
         let mut polled: Vec<PollFd<'_>> = descriptors.iter().map(|d| PollFd::new(d, PollFlags::IN)).collect();

@@ -20,7 +20,8 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
             newest = newest.max(known.state(&pair.copy_group).map_or(0, |state| state.backed_up));
         }
     }
-    binding.order = newest + 1;
+    // Read from the pairs: whatever is in them, it does not overflow.
+    binding.order = newest.saturating_add(1);
     if let Some(wanted) = known.options.generation {
         if wanted >= count {
             let text = format!(

@@ -7,7 +7,7 @@ use resplit_operations::{
     ids::{CopyGroup, HostId, RunId, VolumeId},
     pair::PairState,
     plan::{Plan, Purpose},
-    record::{Record, TapeState},
+    record::{Medium, Record, TapeState},
 };
 use resplit_steps::failure::Failure;
 
@@ -103,7 +103,7 @@ impl Known<'_> {
                         .with_help(format!("resplit catalog unlock {host}:{id}")),
                 );
             }
-            let pending = record.is_current() && record.tape == TapeState::Wanted;
+            let pending = record.is_current() && record.tape == TapeState::Wanted && !self.is_settled(record);
             if pending && Some(&record.origin.run) != self.run {
                 let help = format!(
                     "resplit resume {}; or give it up: resplit catalog waive {host}:{id}",
@@ -116,6 +116,17 @@ impl Known<'_> {
             }
         }
         None
+    }
+
+    /// Whether some host knows that a backup is on tape, or need not be: each has a record of its own, and an operator
+    /// waives one of them.
+    fn is_settled(&self, record: &Record) -> bool {
+        self.records().any(|(_, other)| {
+            matches!(other.medium, Medium::Disk)
+                && other.origin.source_host == record.origin.source_host
+                && other.origin.original_id == record.origin.original_id
+                && matches!(other.tape, TapeState::Waived | TapeState::Done { .. })
+        })
     }
 
     /// A pair of a volume, bound.
@@ -159,3 +170,6 @@ fn evictions(known: &Known<'_>, binding: &Binding) -> Vec<Eviction> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

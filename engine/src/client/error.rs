@@ -41,7 +41,8 @@ impl ClientError {
     /// Why a connection could not be made.
     pub(super) fn connecting(state: &Path, error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            // Reset: it died with this connection still in its queue.
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
                 Self::NotRunning(state.display().to_string())
             }
             _ => Self::Unreachable(format!("cannot reach the engine of {}: {error}", state.display())),

@@ -14,7 +14,7 @@ use crate::{
     failures::defect,
     obligations,
     protocol::{ReleaseRequest, Released},
-    run::{finish, load},
+    run::{claim::Claim, finish, load},
     transaction::Transaction,
 };
 
@@ -46,20 +46,20 @@ pub(crate) async fn release(
 }
 
 /// Undoes one thing. May block.
-fn undo_here(engine: &Engine, run: Option<&RunId>, undo: &Undo) -> Result<(), Failure> {
-    // It may have been taken up again since it was looked at.
-    if let Some(run) = run
-        && engine.active().contains_key(run)
-    {
-        return Err(Failure::refused(format!("run {run} is at work again"))
-            .with_help(format!("resplit logs -f {run}")));
-    }
+fn undo_here(engine: &Arc<Engine>, run: Option<&RunId>, undo: &Undo) -> Result<(), Failure> {
+    let at_work = |run: &RunId| {
+        Failure::refused(format!("run {run} is at work again")).with_help(format!("resplit logs -f {run}"))
+    };
+    // It may have been taken up again since it was looked at; and until this is done it is not.
+    let _claim = match run {
+        Some(run) => Some(Claim::of(engine, run).ok_or_else(|| at_work(run))?),
+        None => None,
+    };
     match (undo, run) {
         (Undo::Duty(duty), _) => obligations::undo(engine, duty).map(drop),
         (Undo::Unlock(id), Some(run)) => unlock(engine, *id, run),
         (Undo::Lease, Some(run)) => {
-            drop(engine.leases.release(&engine.store, run)?);
-            Ok(())
+            engine.leases.release(&engine.store, run).map(drop).map_err(Failure::from)
         }
         (Undo::RemoveFile(path), _) => removed(path, fs::remove_file(path)),
         (Undo::RemoveDirectory(path), _) => removed(path, fs::remove_dir_all(path)),
@@ -76,6 +76,7 @@ fn removed(path: &Path, result: io::Result<()>) -> Result<(), Failure> {
 }
 
 fn unlock(engine: &Engine, id: BackupId, run: &RunId) -> Result<(), Failure> {
+    let _alone = engine.changing.blocking_write();
     let mut transaction = Transaction::new(engine)?;
     let held = |record: &resplit_operations::record::Record| {
         record.id == id && record.lock.as_ref().is_some_and(|lock| lock.run.as_ref() == Some(run))

@@ -2,23 +2,21 @@
 //! outcomes of one turn and the intents of what follows are one commit.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
-use resplit_operations::{action::Action, bound::Binding, ids::HostId, site::Site};
+use resplit_operations::{action::Action, bound::Binding, ids::HostId, operation::On, site::Site};
 use resplit_steps::{
     context::Work,
     contract::{Intent, Outcome},
+    facts::Facts,
     failure::{Failure, FailureClass},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     decide::{Decision, decide},
@@ -36,7 +34,7 @@ use crate::{
 /// How a run is reached from outside.
 #[derive(Default)]
 pub(crate) struct Control {
-    cancelled: AtomicBool,
+    cancelled: watch::Sender<bool>,
     pub wake: Notify,
     works: Mutex<HashMap<NodeIndex, (Work, HostId)>>,
 }
@@ -44,12 +42,19 @@ pub(crate) struct Control {
 impl Control {
     /// Asks the run to stop at its next safe point.
     pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
+        let _ = self.cancelled.send_replace(true);
         self.wake.notify_one();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        *self.cancelled.borrow()
+    }
+
+    /// Returns once it has been asked.
+    async fn until_cancelled(&self) {
+        let mut cancelled = self.cancelled.subscribe();
+        // The sender lives as long as this value does.
+        let _ = cancelled.wait_for(|is_so| *is_so).await;
     }
 
     fn works(&self) -> std::sync::MutexGuard<'_, HashMap<NodeIndex, (Work, HostId)>> {
@@ -75,6 +80,8 @@ pub(crate) struct Driver {
     sender: mpsc::UnboundedSender<Message>,
     receiver: mpsc::UnboundedReceiver<Message>,
     running: usize,
+    /// How many steps run between quiesce and the record of the backup.
+    held: usize,
     began: BTreeMap<NodeIndex, Timestamp>,
     /// Tries of this turn of the run, which is what `retry` limits.
     tries: BTreeMap<NodeIndex, u32>,
@@ -85,11 +92,24 @@ impl Driver {
         let (sender, receiver) = mpsc::unbounded_channel();
         let site = Arc::new(state.plan.site.clone());
         let (binding, began, tries) = (Arc::new(binding), BTreeMap::new(), BTreeMap::new());
-        Self { engine, state, control, binding, site, sender, receiver, running: 0, began, tries }
+        let held = state.order().iter().filter(|node| is_held(&state, **node)).count();
+        Self { engine, state, control, binding, site, sender, receiver, running: 0, held, began, tries }
     }
 
-    /// Takes every step as far as it goes: until all are over, or what is not waits for an operator.
+    /// Takes every step as far as it goes: until all are over, or what is not waits for an operator. After an error
+    /// nothing more is begun, and what runs is waited for: it holds the leases of the run.
     pub(crate) async fn drive(&mut self) -> Result<(), Failure> {
+        let driven = self.drive_on().await;
+        if driven.is_err() {
+            self.stop_steps();
+            while self.running > 0 && self.receiver.recv().await.is_some() {
+                self.running -= 1;
+            }
+        }
+        driven
+    }
+
+    async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
             let _ = self.began.insert(node, self.engine.clock.now());
@@ -107,9 +127,9 @@ impl Driver {
                 messages.push(more);
             }
             self.turn(messages).await?;
-            if self.control.is_cancelled() && !told_to_stop && self.may_stop() {
+            if self.control.is_cancelled() && !told_to_stop && self.held == 0 {
                 told_to_stop = true;
-                self.stop_steps().await;
+                self.stop_steps();
             }
         }
         Ok(())
@@ -122,27 +142,27 @@ impl Driver {
         self.state.order().iter().copied().filter(started).collect()
     }
 
-    /// Between quiesce and the record of the backup nothing is stopped: what is held is released sooner that way.
-    fn may_stop(&self) -> bool {
-        !self.state.order().iter().any(|node| {
-            let inside = matches!(
-                self.state.step(*node).action,
-                Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
-            );
-            inside && matches!(self.state.row_of(*node).status, StepStatus::Started { .. })
-        })
-    }
-
-    async fn stop_steps(&self) {
-        let running: Vec<(Work, HostId)> = self.control.works().values().cloned().collect();
-        for (work, host) in running {
-            work.cancel();
-            if host != self.engine.host
-                && let Ok(client) = self.engine.peers.client(&self.site, &host).await
-                && let Err(error) = client.cancel(self.state.run()).await
-            {
-                tracing::warn!(run = %self.state.run(), "cannot ask host {host} to stop: {error}");
+    /// Asks what runs to stop, but for what undoes something, or runs whatever happened.
+    fn stop_steps(&self) {
+        let mut hosts = BTreeSet::new();
+        for (node, (work, host)) in self.control.works().iter() {
+            if self.state.owner(*node).is_none() && self.state.step(*node).on == On::Success {
+                work.cancel();
+                let _ = hosts.insert(host.clone());
             }
+        }
+        for host in hosts.into_iter().filter(|host| *host != self.engine.host) {
+            let (engine, site, run) =
+                (Arc::clone(&self.engine), Arc::clone(&self.site), self.state.run().clone());
+            drop(tokio::spawn(async move {
+                let asked = match engine.peers.client(&site, &host).await {
+                    Ok(client) => client.cancel(&run).await.map_err(|error| error.to_string()),
+                    Err(failure) => Err(failure.message),
+                };
+                if let Err(error) = asked {
+                    tracing::warn!(%run, "cannot ask host {host} to stop: {error}");
+                }
+            }));
         }
     }
 
@@ -163,6 +183,7 @@ impl Driver {
         mut free: VecDeque<NodeIndex>,
     ) -> Result<(), Failure> {
         let engine = Arc::clone(&self.engine);
+        let shared = engine.changing.read().await;
         let mut transaction = Transaction::new(&engine)?;
         let mut events = Vec::new();
         let mut begin: Vec<(NodeIndex, u32, Intent)> = Vec::new();
@@ -175,6 +196,10 @@ impl Driver {
                         self.state.row_mut(node).again = again;
                     }
                     (node, *end)
+                }
+                // It has begun, and so has failed: what undoes it runs.
+                Message::Again { node } if self.control.is_cancelled() => {
+                    (node, StepEnd::Failed { failure: Failure::cancelled() })
                 }
                 Message::Again { node } => {
                     free.push_back(node);
@@ -215,11 +240,11 @@ impl Driver {
             }
         }
         transaction.commit(&engine).await?;
-        for (node, what) in events {
-            self.tell(Some(node), what);
-        }
+        drop(shared);
+        let started = |(node, attempt, _): &(_, u32, _)| (*node, What::Started { attempt: *attempt });
+        events.extend(begin.iter().map(started));
+        self.tell(events);
         for (node, attempt, intent) in begin {
-            self.tell(Some(node), What::Started { attempt });
             self.launch(node, attempt, intent, false);
         }
         for (node, pause) in again {
@@ -314,12 +339,11 @@ impl Driver {
                 let summary = outcome.summary;
                 let status =
                     StepStatus::Done { began, at: now, summary: summary.clone(), adopted: adopted.clone() };
-                self.state.facts.add(outcome.facts.clone());
-                self.set(
-                    transaction,
-                    node,
-                    StepRow { status, intent: None, facts: Some(outcome.facts), ..row },
-                )?;
+                let facts = (outcome.facts != Facts::default()).then(|| Box::new(outcome.facts));
+                if let Some(facts) = &facts {
+                    self.state.facts.add(Facts::clone(facts));
+                }
+                self.set(transaction, node, StepRow { status, intent: None, facts, ..row })?;
                 events.push((node, What::Done { summary, took_ms, adopted }));
                 Ok(Concluded::Over)
             }
@@ -375,7 +399,9 @@ impl Driver {
     ) -> Result<(), StoreError> {
         let key = step_key(self.state.run(), self.state.place(node));
         transaction.batch.put(Table::Steps, &key, &row)?;
+        self.held -= usize::from(is_held(&self.state, node));
         *self.state.row_mut(node) = row;
+        self.held += usize::from(is_held(&self.state, node));
         Ok(())
     }
 
@@ -400,24 +426,37 @@ impl Driver {
     /// Tries a step again after a pause: in the loop it counts as running, and comes back as free.
     fn launch_later(&mut self, node: NodeIndex, pause: Duration) {
         self.running += 1;
-        let sender = self.sender.clone();
+        let (sender, control) = (self.sender.clone(), Arc::clone(&self.control));
         drop(tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = control.until_cancelled() => {}
+            }
             // The driver outlives what it has launched.
             let _ = sender.send(Message::Again { node });
         }));
     }
 
-    pub(crate) fn tell(&self, node: Option<NodeIndex>, what: What) {
-        let step = node.map(|node| self.state.step(node));
-        self.engine.logs.tell(Event {
-            time: self.engine.clock.now(),
-            run: self.state.run().clone(),
-            step: step.map(|step| step.id.clone()),
-            host: step.map(|step| step.host.clone()),
-            what,
-        });
+    /// Tells what one turn came to.
+    fn tell(&self, events: Vec<(NodeIndex, What)>) {
+        let (time, run) = (self.engine.clock.now(), self.state.run());
+        let event = |(node, what)| {
+            let step = self.state.step(node);
+            let (step, host) = (Some(step.id.clone()), Some(step.host.clone()));
+            Event { time, run: run.clone(), step, host, what }
+        };
+        self.engine.logs.tell_all(run, &events.into_iter().map(event).collect::<Vec<_>>());
     }
+}
+
+/// Whether a step runs between quiesce and the record of the backup. Nothing is stopped while one does: what is held is
+/// released sooner that way.
+fn is_held(state: &RunState, node: NodeIndex) -> bool {
+    let held = matches!(
+        state.step(node).action,
+        Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
+    );
+    held && matches!(state.row_of(node).status, StepStatus::Started { .. })
 }
 
 /// What the end of a step means for the run.

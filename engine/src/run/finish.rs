@@ -1,6 +1,6 @@
 //! The end of a run: what came of it, in words; what it left is undone; what it held is released.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
     ids::HostId,
@@ -14,8 +14,8 @@ use crate::{
     client::Client,
     engine::Engine,
     protocol::{Event, RunStatus, StepStatus, What},
-    rows::RunRow,
-    store::Batch,
+    rows::{RunRow, StepRow, step_key},
+    store::{Batch, Table},
 };
 
 /// What came of a run whose steps have gone as far as they go.
@@ -42,8 +42,8 @@ pub(crate) fn status(state: &RunState, cancelled: bool) -> RunStatus {
     }
 }
 
-/// Ends a run: undoes what it left, releases what it held, and records what came of it.
-pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunStatus) {
+/// Ends a run: undoes what it left, releases what it held, and records what came of it. Gives the event that says so.
+pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunStatus) -> Event {
     let parked = matches!(status, RunStatus::Parked { .. });
     if !parked {
         let told = {
@@ -80,14 +80,33 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
         }
     }
     let summary = Box::new(state.row.summary());
-    let what = What::Ended { summary };
-    engine.logs.tell(Event {
-        time: engine.clock.now(),
-        run: state.run().clone(),
-        step: None,
-        host: None,
-        what,
-    });
+    let (time, run) = (engine.clock.now(), state.run().clone());
+    Event { time, run, step: None, host: None, what: What::Ended { summary } }
+}
+
+/// Parks every step that was begun and cannot be asked about now: answered with redo, it is asked about again.
+pub(crate) async fn park(engine: &Arc<Engine>, state: &mut RunState, failure: &Failure) -> RunStatus {
+    let question =
+        format!("it was begun, and what became of it cannot be asked ({failure}): answer redo to ask again");
+    let mut batch = Batch::default();
+    let mut written = Ok(());
+    for node in state.order().to_vec() {
+        let row = state.row_of(node).clone();
+        let StepStatus::Started { attempt, .. } = row.status else { continue };
+        let status = StepStatus::Parked { attempt, at: engine.clock.now(), question: question.clone() };
+        let intent = Some(row.intent.clone().unwrap_or_default());
+        *state.row_mut(node) = StepRow { status, intent, ..row };
+        let key = step_key(state.run(), state.place(node));
+        written = written.and_then(|()| batch.put(Table::Steps, &key, state.row_of(node)));
+    }
+    let written = match written {
+        Ok(()) => engine.store.commit_async(batch).await.map(drop),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(run = %state.run(), "cannot record that the run is parked: {error}");
+    }
+    status(state, false)
 }
 
 fn export_catalogs(engine: &Engine, resources: &[Resource]) {
@@ -130,15 +149,23 @@ async fn release_at(engine: &Arc<Engine>, row: &mut RunRow, site: &resplit_opera
             left.push(host);
         }
     }
+    if !left.is_empty() {
+        engine.unreleased.store(true, Ordering::SeqCst);
+    }
     row.unreleased = left;
 }
 
 /// Tells hosts of runs that ended while they could not be reached. A run that was taken up again holds what it held.
 pub(crate) async fn release_late(engine: &Arc<Engine>) {
+    if !engine.unreleased.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let is_due = |row: &RunRow| {
         row.status.is_over() && !row.unreleased.is_empty() && !engine.active().contains_key(&row.run)
     };
-    let rows = load::rows(&engine.store).unwrap_or_default();
+    let Ok(rows) = load::rows(&engine.store) else {
+        return engine.unreleased.store(true, Ordering::SeqCst);
+    };
     for mut row in rows.into_iter().filter(is_due) {
         let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
         if engine.active().contains_key(&row.run) {

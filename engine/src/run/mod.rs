@@ -1,5 +1,6 @@
 //! One run: what is decided of its steps, and when.
 
+pub(crate) mod claim;
 pub(crate) mod decide;
 pub(crate) mod drive;
 pub(crate) mod finish;

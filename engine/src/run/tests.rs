@@ -3,4 +3,5 @@
 mod plans;
 mod properties;
 mod resume;
+mod whole;
 mod windows;

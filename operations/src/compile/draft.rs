@@ -102,7 +102,7 @@ fn patience(action: &Action) -> (Retry, Option<Period>) {
         Action::Unmount(_) => (thrice, None),
         // A cartridge or drive that another program has is free again some time; nothing was written meanwhile.
         Action::TapeBackup(_) | Action::TapeRestore(_) => {
-            (Retry { attempts: 8, pause: Period::seconds(1) }, None)
+            (Retry { attempts: 4, pause: Period::seconds(1) }, None)
         }
         Action::PurgeCache(_) | Action::Confirm(_) => (Retry::default(), ten_minutes),
         _ => (Retry::default(), None),

@@ -45,6 +45,13 @@ pub(super) fn mark_stale(
         .collect()
 }
 
+/// Whether it was decided, under the lease and with every catalog in view, that this backup goes: an operator may have
+/// waived the tape on another host.
+fn is_given_up(context: &Context<'_>, record: &Record) -> bool {
+    let (original_id, started) = (record.origin.original_id, record.origin.started);
+    context.binding.evictions.iter().any(|going| (going.original_id, going.started) == (original_id, started))
+}
+
 fn refuse_if_kept(context: &Context<'_>, record: &Record, group: &CopyGroup) -> Result<(), Failure> {
     let (id, host) = (record.id, context.host);
     if let Some(lock) = &record.lock {
@@ -52,7 +59,7 @@ fn refuse_if_kept(context: &Context<'_>, record: &Record, group: &CopyGroup) -> 
         return Err(Failure::refused(format!("backup {id} on {group} is locked by {holder}"))
             .with_help(format!("resplit catalog unlock {host}:{id}")));
     }
-    if record.is_current() && record.tape == TapeState::Wanted {
+    if record.is_current() && record.tape == TapeState::Wanted && !is_given_up(context, record) {
         return Err(Failure::refused(format!(
             "backup {id} on {group} is wanted on tape and is not there yet"
         ))

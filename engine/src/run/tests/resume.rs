@@ -18,7 +18,9 @@ fn indices(state: &RunState, nodes: &[NodeIndex]) -> Vec<usize> {
 fn again(steps: &Steps, failed: &[usize]) -> Vec<usize> {
     let mut state = state(plan(steps));
     let mut fate = Fate { cancel: None, ..well() };
-    failed.iter().for_each(|index| fate.fails[*index] = true);
+    for index in failed {
+        fate.fails[*index] = true;
+    }
     let _ = simulate(&mut state, &fate);
     let _ = recover::resume(&mut state);
     let second = simulate(&mut state, &well());

@@ -1,0 +1,5 @@
+//! What a plan is bound to, in worlds made up for it.
+
+mod backup;
+mod restore;
+mod world;

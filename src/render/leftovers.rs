@@ -11,29 +11,35 @@ use crate::{
     output::{Tone, View},
 };
 
-/// Each thing with its run and the command that undoes it, under the name of its host.
+/// What belongs together under the run that made it and the command that undoes it.
 pub(crate) fn listing(rows: &[Row], view: &View) -> String {
-    let mut text = String::new();
-    let mut host = None;
+    let mut groups: Vec<(&Row, Vec<&Row>)> = Vec::new();
     for row in rows {
-        if host != Some(&row.host) {
-            add(&mut text, format_args!("{}:\n", row.host));
-            host = Some(&row.host);
+        let same =
+            |first: &Row| first.leftover.run == row.leftover.run && first.leftover.next == row.leftover.next;
+        match groups.iter_mut().find(|(first, _)| same(first)) {
+            Some((_, members)) => members.push(row),
+            None => groups.push((row, vec![row])),
         }
-        let left = &row.leftover;
-        let line = |indent: usize, said: &str| {
-            let width = view.width.saturating_sub(indent).max(24);
-            format!("{}{}\n", " ".repeat(indent), wrap(&plain(said), width, indent))
-        };
-        text.push_str(&line(2, &left.what));
-        let run = left.run.as_ref().map(|run| format!("of {run}, {}", standing(left.standing)));
-        let since = left.since.map(|since| format!("since {}", second(since, &view.zone)));
-        let known: Vec<String> = since.into_iter().chain(run).collect();
-        if !known.is_empty() {
-            text.push_str(&line(4, &known.join(", ")));
+    }
+    let mut text = String::new();
+    for (first, members) in groups {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let left = &first.leftover;
+        let run = left.run.as_ref().map_or("of no run that is known".to_owned(), |run| {
+            format!("of {run}, {}", standing(left.standing))
+        });
+        add(&mut text, format_args!("{}:\n", plain(&run)));
+        for row in members {
+            let since = row.leftover.since.map(|since| format!(", since {}", second(since, &view.zone)));
+            let said = format!("{}: {}{}", row.host, row.leftover.what, since.unwrap_or_default());
+            let said = wrap(&plain(&said), view.width.saturating_sub(4).max(24), 0);
+            add(&mut text, format_args!("  {}\n", said.replace('\n', "\n    ")));
         }
         // Not wrapped: it is to be copied.
-        add(&mut text, format_args!("    {}: {}\n", view.paint(Tone::Help, "next"), plain(&left.next)));
+        add(&mut text, format_args!("  {}: {}\n", view.paint(Tone::Help, "next"), plain(&left.next)));
     }
     text
 }
@@ -57,13 +63,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_thing_is_listed_with_its_run_and_what_to_do() {
+    fn what_one_command_undoes_is_listed_together() {
         let row = |host: &str, run: Option<&str>, next: &str| Row {
             host: host.into(),
             leftover: Leftover {
                 id: "lease:volume documents".to_owned(),
                 kind: LeftoverKind::Lease,
-                what: "the lease of volume documents".to_owned(),
+                what: "the lease of volume documents by the engine of 'fileserver'".to_owned(),
                 since: run.map(|_| Timestamp::UNIX_EPOCH),
                 run: run.map(Into::into),
                 standing: RunStanding::Over,
@@ -78,17 +84,25 @@ mod tests {
             zone: TimeZone::UTC,
             now: Timestamp::UNIX_EPOCH,
         };
-        let rows = [row("a", Some("documents-1"), "resplit leftovers release"), row("b", None, "rm x")];
+        let release = "resplit leftovers release";
+        let rows = [
+            row("a", Some("documents-1"), release),
+            row("b", None, "rm x"),
+            row("b", Some("documents-1"), release),
+        ];
         assert_eq!(
             listing(&rows, &view),
             "\
-a:
-  the lease of volume documents
-    since 1970-01-01 00:00:00, of documents-1, which is over
-    next: resplit leftovers release
-b:
-  the lease of volume documents
-    next: rm x
+of documents-1, which is over:
+  a: the lease of volume documents by the engine of 'fileserver', since
+    1970-01-01 00:00:00
+  b: the lease of volume documents by the engine of 'fileserver', since
+    1970-01-01 00:00:00
+  next: resplit leftovers release
+
+of no run that is known:
+  b: the lease of volume documents by the engine of 'fileserver'
+  next: rm x
 "
         );
     }

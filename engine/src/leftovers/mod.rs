@@ -75,7 +75,7 @@ impl Found {
     }
 
     fn leftover(&self, standing: &Standing) -> Leftover {
-        let over = matches!(standing.standing, RunStanding::Over | RunStanding::Unknown);
+        let over = matches!(standing.run, RunStanding::Over | RunStanding::Unknown);
         let (releasable, next) = match &self.undo {
             Undo::By { next, .. } if self.run.is_none() => (false, next.clone()),
             Undo::By { resume, next } if over => {
@@ -90,7 +90,7 @@ impl Found {
             what: self.what.clone(),
             since: self.since,
             run: self.run.clone(),
-            standing: standing.standing,
+            standing: standing.run,
             releasable,
             next,
         }
@@ -111,7 +111,7 @@ async fn look(engine: &Arc<Engine>, request: &LeftoversRequest) -> Result<Vec<(L
     let standings: BTreeMap<RunId, Standing> = runs::standings(engine, &request.site, names).await?;
     // What a command of a run leaves is kept with the run, as its log is.
     let is_unknown = |run: &Option<RunId>| {
-        run.as_ref().and_then(|run| standings.get(run)).is_some_and(|s| s.standing == RunStanding::Unknown)
+        run.as_ref().and_then(|run| standings.get(run)).is_some_and(|s| s.run == RunStanding::Unknown)
     };
     found.retain(|found| found.kind != LeftoverKind::CommandFiles || is_unknown(&found.run));
     found.sort_by(|a, b| (a.kind, a.since, &a.key).cmp(&(b.kind, b.since, &b.key)));

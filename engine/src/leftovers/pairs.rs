@@ -67,7 +67,9 @@ fn last_run(state: &PairState) -> Option<RunId> {
 
 fn unrested(pair: &PairRef, state: &PairState, usual: UsualState, again: &str) -> Option<Found> {
     let why = match (state.status, usual) {
-        (PairStatus::Copy | PairStatus::Psue | PairStatus::Rcpy, _) => interrupted(state.last.as_ref()),
+        (PairStatus::Copy | PairStatus::Psue | PairStatus::Rcpy, _) => {
+            interrupted(state.status, state.last.as_ref())
+        }
         (PairStatus::Pair, UsualState::Split) => "it usually rests split".to_owned(),
         (PairStatus::Psus, UsualState::Paired) => "it usually rests paired".to_owned(),
         (PairStatus::Smpl | PairStatus::Pair | PairStatus::Psus, _) => return None,
@@ -87,7 +89,7 @@ fn unrested(pair: &PairRef, state: &PairState, usual: UsualState, again: &str) -
     })
 }
 
-fn interrupted(last: Option<&LastVerb>) -> String {
+fn interrupted(status: PairStatus, last: Option<&LastVerb>) -> String {
     let Some(last) = last else { return "nobody knows what it was touched by".to_owned() };
     let verb = match last.verb {
         PairVerb::Resync => "resync",
@@ -95,7 +97,7 @@ fn interrupted(last: Option<&LastVerb>) -> String {
         PairVerb::Restore => "restore",
         PairVerb::Overwrite => "overwriting from tape",
     };
-    let how = if last.ended.is_some() { "failed" } else { "has not ended" };
+    let how = if status == PairStatus::Psue || last.ended.is_some() { "failed" } else { "has not ended" };
     format!("{verb} by {} {how}", last.tag.0)
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// How a run stands, and what an operator does about it.
 pub(super) struct Standing {
-    pub(super) standing: RunStanding,
+    pub(super) run: RunStanding,
     /// What to do next as long as it is not over.
     pub(super) next: String,
     /// The command that resumes it, if it is over and can be resumed.
@@ -27,11 +27,11 @@ pub(super) struct Standing {
 impl Standing {
     /// That of a run that nobody knows.
     pub(super) const fn unknown() -> Self {
-        Self { standing: RunStanding::Unknown, next: String::new(), resume: None }
+        Self { run: RunStanding::Unknown, next: String::new(), resume: None }
     }
 
-    fn new(standing: RunStanding, next: String) -> Self {
-        Self { standing, next, resume: None }
+    fn new(run: RunStanding, next: String) -> Self {
+        Self { run, next, resume: None }
     }
 
     fn of(run: &RunId, status: &RunStatus, held: bool) -> Self {

@@ -321,13 +321,18 @@ impl Driver {
         events: &mut Vec<(NodeIndex, What)>,
     ) -> Result<Concluded, StoreError> {
         let now = self.engine.clock.now();
-        let began = self.began.get(&node).copied().unwrap_or(now);
         let row = self.state.row_of(node).clone();
+        // One that was interrupted began under an engine that is gone; how long it took says nothing of the next.
+        let began_here = self.began.get(&node).copied();
+        let began = began_here.unwrap_or(match row.status {
+            StepStatus::Started { at, .. } => at,
+            _ => now,
+        });
         match end {
             StepEnd::Done { outcome, adopted } => {
                 self.conclude_done(transaction, node, &outcome)?;
                 let took_ms = u64::try_from(now.duration_since(began).as_millis()).unwrap_or(0);
-                if adopted.is_none() {
+                if adopted.is_none() && began_here.is_some() {
                     let key = format!("{}/{}", self.state.plan.operation, self.state.step(node).id);
                     transaction.batch.put(Table::History, &key, &took_ms)?;
                 }

@@ -67,7 +67,10 @@ fn is_wanted(point: &Point, sample: u64) -> bool {
 /// How every case ends undisturbed.
 fn all_undisturbed() -> Vec<Undisturbed> {
     let wanted = env::var("RESPLIT_POINT").ok();
-    let named = |case: &cases::Case| wanted.as_ref().is_none_or(|text| text.starts_with(&case.to_string()));
+    let named = |case: &cases::Case| {
+        let case = case.to_string();
+        wanted.as_ref().is_none_or(|text| text.starts_with(&case) || case.starts_with(text))
+    };
     let cases: Vec<_> = cases::all().into_iter().filter(named).collect();
     let ended = each(&cases, |case| undisturbed(*case));
     ended
@@ -84,21 +87,24 @@ fn prove(title: &str, undisturbed: &[Undisturbed], points: &[Point]) {
         let of = undisturbed.iter().find(|of| of.case == point.case).unwrap();
         attempt(point, of)
     });
-    let mut rows: BTreeMap<(String, &str), [u32; 4]> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, &str), [u32; 5]> = BTreeMap::new();
     let mut failures = String::new();
     for (point, came) in points.iter().zip(&came) {
         let row = rows.entry((point.case.to_string(), point.orders[0].host)).or_default();
-        let column = match came {
-            Ok(came) => *came as usize,
-            Err(text) => {
-                writeln!(failures, "\n{point}:\n{text}").unwrap();
-                3
-            }
+        let (column, text) = match came {
+            Ok(Came::Recovered) => (0, None),
+            Ok(Came::NotAccepted) => (1, None),
+            Ok(Came::NotReached) => (2, None),
+            Ok(Came::Parked(question)) => (3, Some(question)),
+            Err(text) => (4, Some(text)),
         };
+        if let Some(text) = text {
+            writeln!(failures, "\n{point}:\n{text}").unwrap();
+        }
         row[column] += 1;
     }
     let mut table = format!(
-        "\n{title}: {} points in {} s\n{:24}{:14}{:>8}{:>11}{:>14}{:>13}{:>8}\n",
+        "\n{title}: {} points in {} s\n{:24}{:14}{:>8}{:>11}{:>14}{:>13}{:>8}{:>8}\n",
         points.len(),
         began.elapsed().as_secs(),
         "operation",
@@ -107,13 +113,17 @@ fn prove(title: &str, undisturbed: &[Undisturbed], points: &[Point]) {
         "recovered",
         "not accepted",
         "not reached",
+        "parked",
         "failed"
     );
     for ((case, host), row) in rows {
-        let [recovered, refused, missed, failed] = row;
+        let [recovered, refused, missed, parked, failed] = row;
         let all: u32 = row.iter().sum();
-        writeln!(table, "{case:24}{host:14}{all:>8}{recovered:>11}{refused:>14}{missed:>13}{failed:>8}")
-            .unwrap();
+        writeln!(
+            table,
+            "{case:24}{host:14}{all:>8}{recovered:>11}{refused:>14}{missed:>13}{parked:>8}{failed:>8}"
+        )
+        .unwrap();
     }
     // Past the test's own capture: the table is what this test is for.
     std::io::stdout().write_all(table.as_bytes()).unwrap();

@@ -37,7 +37,7 @@ impl fmt::Display for Point {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
     /// It was finished, as if nothing had happened.
     Recovered,
@@ -45,6 +45,8 @@ pub(crate) enum Came {
     NotAccepted,
     /// There were fewer commits this time.
     NotReached,
+    /// It waits for an answer, to this question.
+    Parked(String),
 }
 
 /// How a case ends undisturbed, and how many commits each host makes meanwhile.
@@ -101,6 +103,9 @@ pub(crate) fn attempt(point: &Point, undisturbed: &Undisturbed) -> Came {
         return Came::NotAccepted;
     }
     let last = runs(&fixture).swap_remove(0);
+    if last["status"] == "parked" {
+        return Came::Parked(last["questions"].to_string());
+    }
     let show = || {
         let log = ended(site, &["logs", last["run"].as_str().unwrap()]);
         format!("{last:#}\n{}", told(&log))

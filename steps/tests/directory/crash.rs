@@ -127,9 +127,19 @@ fn a_killed_resync_or_split_is_completed_by_the_next() {
                 other => panic!("{other} after a killed {verb}"),
             }
             assert_whole(&bed.data());
+            if status.status == PairStatus::Copy {
+                let left = run(&["find", bed.data().to_str().unwrap(), "-name", ".resplit-*"]);
+                let mut named = bed.driver.remnants(&bed.pair).unwrap();
+                named.retain(|path| path.starts_with(bed.data()));
+                named.sort();
+                let mut left: Vec<PathBuf> = left.lines().map(PathBuf::from).collect();
+                left.sort();
+                assert_eq!(named, left);
+            }
             let begun = Instant::now();
             call(&bed, verb).unwrap();
             took = begun.elapsed().max(Duration::from_millis(30));
+            assert_eq!(bed.driver.remnants(&bed.pair).unwrap(), Vec::<PathBuf>::new());
             bed.assert_equal();
             if verb == "split" {
                 assert_eq!(bed.driver.status(&bed.pair).unwrap().status, PairStatus::Psus);

@@ -9,14 +9,19 @@ mod store;
 use std::{
     env,
     error::Error,
+    fs,
     path::{Path, PathBuf},
 };
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 4] = [
+const ALL: [(&str, Benchmark); 8] = [
     ("store", store::run),
-    ("engine", engine::run),
+    ("engine-chain", engine::chain::run),
+    ("engine-memory", engine::chain::memory),
+    ("engine-layers", engine::recovery::layers),
+    ("engine-unfinished", engine::recovery::unfinished),
+    ("engine-program", engine::program::run),
     ("pairs", |scratch| Ok(pairs::run(scratch)?)),
     ("media", |scratch| {
         media::run(scratch);
@@ -24,23 +29,31 @@ const ALL: [(&str, Benchmark); 4] = [
     }),
 ];
 
+/// Whether a benchmark is meant: by its name, or by what is before the dash in it.
+fn is_meant(asked: &str, name: &str) -> bool {
+    name.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let asked: Vec<String> = env::args().skip(1).collect();
-    // A process of its own, whose memory is measured.
-    if let [chain, plan, place] = asked.as_slice()
-        && chain == "--chain"
+    // A process of its own: its memory is measured, or it is killed.
+    if let [run, plan, place] = asked.as_slice()
+        && run == "--run"
     {
-        return engine::child(Path::new(plan), Path::new(place));
+        return engine::chain::child(Path::new(plan), Path::new(place));
     }
-    if let Some(unknown) = asked.iter().find(|asked| !ALL.iter().any(|(name, _)| name == asked)) {
+    if let Some(unknown) = asked.iter().find(|asked| !ALL.iter().any(|(name, _)| is_meant(asked, name))) {
         let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
         return Err(format!("'{unknown}' is not measured here; there are: {}", names.join(", ")).into());
     }
     let parent = env::var_os("RESPLIT_BENCH_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let scratch = tempfile::Builder::new().prefix("bench-").tempdir_in(parent)?;
+    let scratch = tempfile::Builder::new().prefix("bench-").tempdir_in(fs::canonicalize(parent)?)?;
     for (name, run) in ALL {
-        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
-            run(scratch.path())?;
+        if asked.is_empty() || asked.iter().any(|asked| is_meant(asked, name)) {
+            let place = scratch.path().join(name);
+            fs::create_dir(&place)?;
+            run(&place)?;
+            fs::remove_dir_all(&place)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -68,6 +68,8 @@ pub struct Engine {
     pub(crate) logs: Logs,
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
+    /// Whether a host may have to be told that a run of this one is over.
+    pub(crate) unreleased: AtomicBool,
     /// Shared by runs, from when they look at the catalog until what they make of it is committed; an operator's change
     /// has it alone, so that neither overwrites what the other has seen.
     pub(crate) changing: tokio::sync::RwLock<()>,
@@ -98,6 +100,8 @@ impl Engine {
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
+            // Until it was looked.
+            unreleased: AtomicBool::new(true),
             changing: tokio::sync::RwLock::default(),
             next_backup,
             next_duty: AtomicU64::new(last_duty.saturating_add(1)),

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    slice,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -73,21 +74,29 @@ impl Logs {
             let _ = log.map(|log| log.progress.send(event));
             return;
         }
-        let log = self.get(&event.run);
-        let over = matches!(event.what, What::Ended { .. });
-        let mut line = serde_json::to_vec(&event).unwrap_or_default();
-        line.push(b'\n');
+        self.tell_all(&event.run, slice::from_ref(&event));
+    }
+
+    /// Tells events of a run, none of them progress, and writes them at once.
+    pub(crate) fn tell_all(&self, run: &RunId, events: &[Event]) {
+        let log = self.get(run);
+        let over = events.iter().any(|event| matches!(event.what, What::Ended { .. }));
+        let mut lines = Vec::new();
+        for event in events {
+            lines.extend(serde_json::to_vec(event).unwrap_or_default());
+            lines.push(b'\n');
+        }
         if let Some(file) = log.file.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
-            && let Err(error) = file.write_all(&line)
+            && let Err(error) = file.write_all(&lines)
         {
-            tracing::warn!(run = %event.run, "cannot write the log: {error}");
+            tracing::warn!(%run, "cannot write the log: {error}");
         }
         log.written.send_modify(|(length, ended)| {
-            *length += line.len() as u64;
+            *length += lines.len() as u64;
             *ended = over;
         });
         if over {
-            let _ = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&event.run);
+            let _ = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
         }
     }
 

@@ -80,9 +80,10 @@ pub(crate) struct StepRow {
     /// What was durable before its first effect, where it runs on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// What it established, once it is done.
+    /// What it established, once it is done, if that is anything. In a box: most steps establish little, and a plan may
+    /// have many steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts: Option<Facts>,
+    pub facts: Option<Box<Facts>>,
     /// Why it ran again, or ran on, after it had been interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,

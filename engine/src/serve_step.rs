@@ -86,33 +86,34 @@ pub(crate) fn serve(
         );
         return Err(failures::conflict(text, "resplit runs --open"));
     }
-    let running = match map.get(&key) {
-        Some(running) if running.attempt == request.attempt => Arc::clone(running),
-        Some(_) => {
-            return Err(failures::conflict(
-                format!("step {key} still runs under an earlier try"),
-                "resplit runs",
-            ));
+    let earlier = map.get(&key).cloned();
+    if let Some(running) = earlier.as_ref().filter(|running| running.attempt == request.attempt) {
+        return Ok(follow(running));
+    }
+    let state = watch::Sender::new((None, None));
+    let reports = state.clone();
+    let work = Work::new(move |progress| reports.send_modify(|(last, _)| *last = Some(progress)));
+    let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
+    let _ = map.insert(key.clone(), Arc::clone(&running));
+    let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
+    drop(tokio::spawn(async move {
+        // What was asked for by a coordinator that was killed, and is asked for anew, does not go on beside itself.
+        if let Some(earlier) = earlier {
+            earlier.work.cancel();
+            let _ = earlier.state.subscribe().wait_for(|(_, end)| end.is_some()).await;
         }
-        None => {
-            let state = watch::Sender::new((None, None));
-            let reports = state.clone();
-            let work = Work::new(move |progress| reports.send_modify(|(last, _)| *last = Some(progress)));
-            let running = Arc::new(Running { attempt: request.attempt, work: work.clone(), state });
-            let _ = map.insert(key.clone(), Arc::clone(&running));
-            let (engine, served) = (Arc::clone(engine), Arc::clone(&running));
-            drop(tokio::spawn(async move {
-                let end = execute(&engine, &key, request, row, work).await;
-                let end = end.unwrap_or_else(|failure| (StepEnd::Failed { failure }, None));
-                let _ = engine.serving.map().remove(&key);
-                // A lease of a dead coordinator stood for it.
-                engine.leases.nudge();
-                served.state.send_modify(|(_, last)| *last = Some(end));
-                engine.note_quiet();
-            }));
-            running
+        let end = execute(&engine, &key, request, row, work).await;
+        let end = end.unwrap_or_else(|failure| (StepEnd::Failed { failure }, None));
+        let mut map = engine.serving.map();
+        if map.get(&key).is_some_and(|last| Arc::ptr_eq(last, &served)) {
+            let _ = map.remove(&key);
         }
-    };
+        drop(map);
+        // A lease of a dead coordinator stood for it.
+        engine.leases.nudge();
+        served.state.send_modify(|(_, last)| *last = Some(end));
+        engine.note_quiet();
+    }));
     drop(map);
     Ok(follow(&running))
 }

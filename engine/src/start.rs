@@ -1,7 +1,8 @@
 //! What an engine does before anything else: it discharges obligations, then recovers every interrupted run.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use resplit_operations::ids::RunId;
 use resplit_steps::{contract::Obligation, failure::Failure};
 
 use crate::{
@@ -33,11 +34,12 @@ impl Engine {
     /// was started to hold does neither: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
-        let leases = self.leases.all();
+        let owing: BTreeSet<RunId> =
+            obligations::standing(&self.store, None)?.into_iter().map(|duty| duty.run).collect();
+        let leasing: BTreeSet<RunId> = self.leases.all().into_iter().map(|lease| lease.run).collect();
         let is_ended = |row: &RunRow| row.status.is_over() && !matches!(row.status, RunStatus::Parked { .. });
         for row in rows.iter().filter(|row| is_ended(row) && !self.holds()) {
-            let duties = obligations::standing(&self.store, Some(&row.run))?;
-            if !duties.is_empty() || leases.iter().any(|lease| lease.run == row.run) {
+            if owing.contains(&row.run) || leasing.contains(&row.run) {
                 let (engine, run) = (Arc::clone(self), row.run.clone());
                 let undone = tokio::task::spawn_blocking(move || engine.leave(&run)).await;
                 // It stays a duty, and is listed as left behind: no reason for an engine not to start.

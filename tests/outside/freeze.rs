@@ -168,9 +168,13 @@ fn an_engine_that_holds_thaws_all_the_same() {
     }
     // All at once: neither notices the other's end.
     let all = watchdogs();
-    all.iter().for_each(|pid| crate::site::kill(*pid, "STOP"));
+    for pid in &all {
+        crate::site::kill(*pid, "STOP");
+    }
     site.kill_engines();
-    all.iter().for_each(|pid| crate::site::kill(*pid, "KILL"));
+    for pid in &all {
+        crate::site::kill(*pid, "KILL");
+    }
     let _ = child.wait_with_output().unwrap();
     site.succeed(&["--hold", "status"]);
     let before = Instant::now();

@@ -90,3 +90,44 @@ fn a_command_that_outlives_the_engine_is_found_again() {
     assert_eq!(fs::read_to_string(site.path("began")).unwrap(), "x\n", "it ran once");
     assert_eq!(site.json(&["runs"])[0]["status"], "done");
 }
+
+/// Kills engines while a command in the window runs, on `host`; the next try of it must not find the first at work.
+fn lose_a_window(host: &str, kill: impl Fn(&Site)) {
+    let site = Site::small();
+    let script = "cd \"$1\"
+mkdir busy 2> no || echo twice > twice
+trap 'rmdir busy; exit 1' TERM
+echo x >> began
+if [ ! -e go ]; then sleep 60 & wait; fi
+rmdir busy
+";
+    fs::write(site.path("hook.sh"), script).unwrap();
+    let place = site.path(".").display().to_string();
+    let hook =
+        format!("hooks: {{ in_window: [ {{ argv: [sh, {place}/hook.sh, {place}], host: {host} }} ] }}\n");
+    fs::write(site.path("operations/documents.yaml"), format!("{DOCUMENTS}{hook}")).unwrap();
+    let run = site.spawn(&["run", "documents"]);
+    while !site.path("began").exists() {
+        std::thread::yield_now();
+    }
+    fs::write(site.path("go"), "").unwrap();
+    kill(&site);
+    assert!(!run.wait_with_output().unwrap().status.success());
+    site.settle();
+    assert_eq!(site.json(&["runs"])[0]["status"], "done");
+    assert_eq!(fs::read_to_string(site.path("began")).unwrap(), "x\nx\n");
+    assert!(!site.path("twice").exists(), "it ran beside itself");
+    site.assert_clean();
+}
+
+#[test]
+fn a_command_of_a_lost_window_is_ended_before_it_runs_again() {
+    lose_a_window("fileserver", Site::kill_engines);
+}
+
+#[test]
+fn a_command_that_another_host_runs_for_a_lost_window_is_ended_before_it_runs_again() {
+    lose_a_window("backupserver", |site| {
+        site.engines().into_iter().take(1).for_each(|pid| crate::site::kill(pid, "KILL"));
+    });
+}

@@ -136,7 +136,7 @@ fn a_resync_that_was_killed_leaves_a_pair_that_is_listed() {
 
 /// Kills both engines while the tape is written, and takes the coordinator's state away.
 fn lose_the_coordinator(site: &Site) {
-    let noise: Vec<u8> = (0..32u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..32u32 << 20).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     fs::create_dir_all(site.path("documents")).unwrap();
     fs::write(site.path("documents/noise"), noise).unwrap();
     let run = site.spawn(&["run", "documents"]);

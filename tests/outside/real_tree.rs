@@ -8,7 +8,7 @@ use crate::site::{DOCUMENTS, Site, TWO_PAIRS, assert_same_tree, copy_tree, told}
 fn entries(path: &Path) -> usize {
     let found = Command::new("find").arg(path).output().unwrap();
     assert!(found.status.success(), "{}", told(&found));
-    found.stdout.iter().filter(|byte| **byte == b'\n').count()
+    String::from_utf8_lossy(&found.stdout).lines().count()
 }
 
 /// At least 20 000 entries: the machine's own, and, where those are few, as many more.

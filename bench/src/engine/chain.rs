@@ -74,10 +74,10 @@ fn run_chain(place: &Path, plan: Plan) -> Result<(Duration, Duration), Box<dyn E
         let offer = site::open(place)?;
         let before = processor_time();
         let run = site::submit(&offer, plan).await?;
-        let detail = site::until_done(&offer, &run).await?;
+        let summary = site::until_done(&offer, &run).await?;
         let used = processor_time().saturating_sub(before);
-        let ended = detail.summary.ended.ok_or("the run has no end")?;
-        Ok((ended.duration_since(detail.summary.accepted).unsigned_abs(), used))
+        let ended = summary.ended.ok_or("the run has no end")?;
+        Ok((ended.duration_since(summary.accepted).unsigned_abs(), used))
     })
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn memory(place: &Path) -> Result<(), Box<dyn Error>> {
     site::write(place, "chain", &site::chain(MOST_MEMORY))?;
     let plan = place.join("plan.json");
     fs::write(&plan, serde_json::to_vec(&site::compiled(place, "chain")?)?)?;
-    let status = Command::new(env::current_exe()?).arg("--chain").args([&plan, place]).status()?;
+    let status = Command::new(env::current_exe()?).arg("--run").args([&plan, place]).status()?;
     if status.success() { Ok(()) } else { Err(format!("the chain: {status}").into()) }
 }
 

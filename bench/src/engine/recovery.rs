@@ -1,8 +1,12 @@
 //! Going on after a crash: one large plan, and many runs.
 
 use std::{
+    env,
     error::Error,
+    fs,
     path::Path,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -51,22 +55,27 @@ pub(crate) fn layers(place: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts a run, and lets the engine end in the middle of it.
+/// Starts a run in a process of its own, and kills that in the middle of it.
 fn interrupt(place: &Path) -> Result<RunId, Box<dyn Error>> {
-    let runtime = site::runtime()?;
-    let run = runtime.block_on(async {
-        let offer = site::open(place)?;
-        let run = site::submit(&offer, site::compiled(place, "layers")?).await?;
-        let mut events = offer.events(run.clone(), true).await.map_err(|refusal| refusal.failure)?;
-        let mut done = 0;
-        while done < LAYERS * WIDTH / 2 {
-            let event = events.recv().await.ok_or("the run ended before it could be interrupted")?;
-            done += usize::from(matches!(event.what, What::Done { .. }));
+    let plan = place.join("plan.json");
+    fs::write(&plan, serde_json::to_vec(&site::compiled(place, "layers")?)?)?;
+    let mut child =
+        Command::new(env::current_exe()?).arg("--run").args([&plan, place]).stdout(Stdio::null()).spawn()?;
+    let run = loop {
+        let logs = fs::read_dir(place.join("state/logs")).into_iter().flatten();
+        if let Some(log) = logs.flatten().next().map(|entry| entry.path())
+            && fs::read_to_string(&log)?.matches("\"done\"").count() >= LAYERS * WIDTH / 2
+        {
+            break log.file_stem().map(|name| RunId(name.to_string_lossy().into_owned()));
         }
-        Ok::<_, Box<dyn Error>>(run)
-    })?;
-    runtime.shutdown_timeout(Duration::from_secs(10));
-    Ok(run)
+        if let Some(status) = child.try_wait()? {
+            return Err(format!("the run ended before it could be interrupted: {status}").into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    child.kill()?;
+    let _ = child.wait()?;
+    run.ok_or_else(|| "the log has no name".into())
 }
 
 /// Takes the run up in an engine of its own, until its next step begins; then lets it end, and counts its steps.
@@ -79,7 +88,8 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
         let began = Instant::now();
         offer.0.recover().await?;
         let took = wait_for_step(&offer, run, began).await?;
-        let detail = site::until_done(&offer, run).await?;
+        let _ = site::until_done(&offer, run).await?;
+        let detail = offer.run(run.clone()).await.map_err(|refusal| refusal.failure)?;
         let done = detail.step_list.iter().filter(|step| matches!(step.status, StepStatus::Done { .. }));
         if done.count() == steps { Ok(took) } else { Err("steps are missing".into()) }
     });
@@ -90,13 +100,15 @@ fn resume(place: &Path, run: &RunId, steps: usize) -> Result<Duration, Box<dyn E
 async fn wait_for_step(offer: &Offer, run: &RunId, began: Instant) -> Result<Duration, Box<dyn Error>> {
     let mut events = offer.events(run.clone(), true).await.map_err(|refusal| refusal.failure)?;
     let mut recovering = false;
+    let mut last = None;
     while let Some(event) = events.recv().await {
         recovering |= matches!(event.what, What::Recovering { .. });
         if recovering && matches!(event.what, What::Started { .. }) {
             return Ok(began.elapsed());
         }
+        last = Some(event);
     }
-    Err("no step began".into())
+    Err(format!("no step began after {last:?}").into())
 }
 
 /// Prints how long an engine takes that finds many runs that are not over: they wait for a pair that somebody holds.

@@ -8,7 +8,7 @@ use resplit_engine::{
     offer::Offer,
     peers::PeerEngines,
     process::drivers,
-    protocol::{RunDetail, RunOptions, RunStatus, Submit},
+    protocol::{RunOptions, RunStatus, RunSummary, RunsQuery, Submit},
     service::Service,
 };
 use resplit_operations::{
@@ -107,14 +107,14 @@ pub(super) async fn submit(offer: &Offer, plan: Plan) -> Result<RunId, Box<dyn E
     Ok(offer.submit(submit).await.map_err(|refusal| refusal.failure)?.run)
 }
 
-/// Waits until nothing runs, and makes sure that this run is done.
-pub(super) async fn until_done(offer: &Offer, run: &RunId) -> Result<RunDetail, Box<dyn Error>> {
+/// Waits until nothing runs, and makes sure that this run, the only one, is done.
+pub(super) async fn until_done(offer: &Offer, run: &RunId) -> Result<RunSummary, Box<dyn Error>> {
     while offer.0.is_busy() {
         tokio::time::sleep(LOOK).await;
     }
-    let detail = offer.run(run.clone()).await.map_err(|refusal| refusal.failure)?;
-    match &detail.summary.status {
-        RunStatus::Done => Ok(detail),
+    let all = offer.runs(RunsQuery::default()).await.map_err(|refusal| refusal.failure)?;
+    match all.into_iter().find(|summary| summary.run == *run) {
+        Some(summary) if summary.status == RunStatus::Done => Ok(summary),
         other => Err(format!("run {run} is not done: {other:?}").into()),
     }
 }

@@ -23,8 +23,7 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
             _ => Decision::Run,
         };
     }
-    let bad = state.needs(node).find(|need| is_bad(state, *need));
-    match (step.on, bad) {
+    match (step.on, state.bad_need(node)) {
         (On::Failure, None) => Decision::Skip("nothing failed".to_owned()),
         (On::Success, Some(bad)) => {
             let word = state.row_of(bad).status.word();
@@ -32,15 +31,5 @@ pub(crate) fn decide(state: &RunState, node: NodeIndex, cancelled: bool) -> Deci
         }
         (On::Success, None) if cancelled => Decision::Skip("the run was cancelled".to_owned()),
         (On::Always, _) | (On::Failure, Some(_)) | (On::Success, None) => Decision::Run,
-    }
-}
-
-/// Whether what needs a step must not run: it failed, or it was skipped although it should have run. A step that waits
-/// for a failure and saw none is no failure; a finally-step that was skipped counts as what it would have undone.
-pub(crate) fn is_bad(state: &RunState, node: NodeIndex) -> bool {
-    match state.row_of(node).status {
-        StepStatus::Failed { .. } => true,
-        StepStatus::Skipped { .. } => state.step(state.root(node)).on != On::Failure,
-        _ => false,
     }
 }

@@ -13,6 +13,7 @@ use resplit_operations::{action::Action, bound::Binding, ids::HostId, operation:
 use resplit_steps::{
     context::Work,
     contract::{Intent, Outcome},
+    facts::Facts,
     failure::{Failure, FailureClass},
 };
 use tokio::sync::{Notify, mpsc, watch};
@@ -79,6 +80,8 @@ pub(crate) struct Driver {
     sender: mpsc::UnboundedSender<Message>,
     receiver: mpsc::UnboundedReceiver<Message>,
     running: usize,
+    /// How many steps run between quiesce and the record of the backup.
+    held: usize,
     began: BTreeMap<NodeIndex, Timestamp>,
     /// Tries of this turn of the run, which is what `retry` limits.
     tries: BTreeMap<NodeIndex, u32>,
@@ -89,7 +92,8 @@ impl Driver {
         let (sender, receiver) = mpsc::unbounded_channel();
         let site = Arc::new(state.plan.site.clone());
         let (binding, began, tries) = (Arc::new(binding), BTreeMap::new(), BTreeMap::new());
-        Self { engine, state, control, binding, site, sender, receiver, running: 0, began, tries }
+        let held = state.order().iter().filter(|node| is_held(&state, **node)).count();
+        Self { engine, state, control, binding, site, sender, receiver, running: 0, held, began, tries }
     }
 
     /// Takes every step as far as it goes: until all are over, or what is not waits for an operator. After an error
@@ -123,7 +127,7 @@ impl Driver {
                 messages.push(more);
             }
             self.turn(messages).await?;
-            if self.control.is_cancelled() && !told_to_stop && self.may_stop() {
+            if self.control.is_cancelled() && !told_to_stop && self.held == 0 {
                 told_to_stop = true;
                 self.stop_steps();
             }
@@ -136,17 +140,6 @@ impl Driver {
         let started =
             |node: &NodeIndex| matches!(self.state.row_of(*node).status, StepStatus::Started { .. });
         self.state.order().iter().copied().filter(started).collect()
-    }
-
-    /// Between quiesce and the record of the backup nothing is stopped: what is held is released sooner that way.
-    fn may_stop(&self) -> bool {
-        !self.state.order().iter().any(|node| {
-            let inside = matches!(
-                self.state.step(*node).action,
-                Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
-            );
-            inside && matches!(self.state.row_of(*node).status, StepStatus::Started { .. })
-        })
     }
 
     /// Asks what runs to stop, but for what undoes something, or runs whatever happened.
@@ -248,11 +241,10 @@ impl Driver {
         }
         transaction.commit(&engine).await?;
         drop(shared);
-        for (node, what) in events {
-            self.tell(Some(node), what);
-        }
+        let started = |(node, attempt, _): &(_, u32, _)| (*node, What::Started { attempt: *attempt });
+        events.extend(begin.iter().map(started));
+        self.tell(events);
         for (node, attempt, intent) in begin {
-            self.tell(Some(node), What::Started { attempt });
             self.launch(node, attempt, intent, false);
         }
         for (node, pause) in again {
@@ -342,12 +334,11 @@ impl Driver {
                 let summary = outcome.summary;
                 let status =
                     StepStatus::Done { began, at: now, summary: summary.clone(), adopted: adopted.clone() };
-                self.state.facts.add(outcome.facts.clone());
-                self.set(
-                    transaction,
-                    node,
-                    StepRow { status, intent: None, facts: Some(outcome.facts), ..row },
-                )?;
+                let facts = (outcome.facts != Facts::default()).then(|| Box::new(outcome.facts));
+                if let Some(facts) = &facts {
+                    self.state.facts.add(Facts::clone(facts));
+                }
+                self.set(transaction, node, StepRow { status, intent: None, facts, ..row })?;
                 events.push((node, What::Done { summary, took_ms, adopted }));
                 Ok(Concluded::Over)
             }
@@ -403,7 +394,9 @@ impl Driver {
     ) -> Result<(), StoreError> {
         let key = step_key(self.state.run(), self.state.place(node));
         transaction.batch.put(Table::Steps, &key, &row)?;
+        self.held -= usize::from(is_held(&self.state, node));
         *self.state.row_mut(node) = row;
+        self.held += usize::from(is_held(&self.state, node));
         Ok(())
     }
 
@@ -439,16 +432,26 @@ impl Driver {
         }));
     }
 
-    pub(crate) fn tell(&self, node: Option<NodeIndex>, what: What) {
-        let step = node.map(|node| self.state.step(node));
-        self.engine.logs.tell(Event {
-            time: self.engine.clock.now(),
-            run: self.state.run().clone(),
-            step: step.map(|step| step.id.clone()),
-            host: step.map(|step| step.host.clone()),
-            what,
-        });
+    /// Tells what one turn came to.
+    fn tell(&self, events: Vec<(NodeIndex, What)>) {
+        let (time, run) = (self.engine.clock.now(), self.state.run());
+        let event = |(node, what)| {
+            let step = self.state.step(node);
+            let (step, host) = (Some(step.id.clone()), Some(step.host.clone()));
+            Event { time, run: run.clone(), step, host, what }
+        };
+        self.engine.logs.tell_all(run, &events.into_iter().map(event).collect::<Vec<_>>());
     }
+}
+
+/// Whether a step runs between quiesce and the record of the backup. Nothing is stopped while one does: what is held is
+/// released sooner that way.
+fn is_held(state: &RunState, node: NodeIndex) -> bool {
+    let held = matches!(
+        state.step(node).action,
+        Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
+    );
+    held && matches!(state.row_of(node).status, StepStatus::Started { .. })
 }
 
 /// What the end of a step means for the run.

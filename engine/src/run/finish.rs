@@ -1,6 +1,6 @@
 //! The end of a run: what came of it, in words; what it left is undone; what it held is released.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
     ids::HostId,
@@ -149,15 +149,23 @@ async fn release_at(engine: &Arc<Engine>, row: &mut RunRow, site: &resplit_opera
             left.push(host);
         }
     }
+    if !left.is_empty() {
+        engine.unreleased.store(true, Ordering::SeqCst);
+    }
     row.unreleased = left;
 }
 
 /// Tells hosts of runs that ended while they could not be reached. A run that was taken up again holds what it held.
 pub(crate) async fn release_late(engine: &Arc<Engine>) {
+    if !engine.unreleased.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let is_due = |row: &RunRow| {
         row.status.is_over() && !row.unreleased.is_empty() && !engine.active().contains_key(&row.run)
     };
-    let rows = load::rows(&engine.store).unwrap_or_default();
+    let Ok(rows) = load::rows(&engine.store) else {
+        return engine.unreleased.store(true, Ordering::SeqCst);
+    };
     for mut row in rows.into_iter().filter(is_due) {
         let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
         if engine.active().contains_key(&row.run) {

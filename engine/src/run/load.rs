@@ -16,15 +16,15 @@ use crate::{
 pub(crate) fn put_new(batch: &mut Batch, state: &RunState) -> Result<(), StoreError> {
     let run = state.run();
     put_row(batch, &state.row)?;
-    let data = state.plan.data();
+    let plan = &state.plan;
     let head = PlanRow {
-        operation: data.operation,
-        purpose: data.purpose,
-        coordinator: data.coordinator,
-        site: data.site,
+        operation: plan.operation.clone(),
+        purpose: plan.purpose,
+        coordinator: plan.coordinator.clone(),
+        site: plan.site.clone(),
     };
-    batch.put(Table::Plans, &format!("{run}/"), &head)?;
-    for (index, step) in data.steps.iter().enumerate() {
+    batch.put(Table::Plans, run.as_str(), &head)?;
+    for (index, step) in plan.graph().node_weights().enumerate() {
         batch.put(Table::Plans, &step_key(run, index), step)?;
     }
     for (index, row) in state.steps.iter().enumerate() {
@@ -51,16 +51,10 @@ pub(crate) fn row(store: &Store, run: &RunId) -> Result<Option<RunRow>, StoreErr
 /// A run, whole.
 pub(crate) fn state(store: &Store, row: RunRow) -> Result<RunState, Failure> {
     let run = row.run.clone();
-    let head: Option<PlanRow> = store.get(Table::Plans, &format!("{run}/"))?;
+    let head: Option<PlanRow> = store.get(Table::Plans, run.as_str())?;
     let head = head.ok_or_else(|| Failure::permanent(format!("the store has no plan of run {run}")))?;
-    // The head's key is a prefix of the steps' keys, and is shorter than any of them.
-    let keys: Vec<String> =
-        store.keys(Table::Plans, &format!("{run}/"))?.into_iter().filter(|key| !key.ends_with('/')).collect();
-    let mut steps = Vec::with_capacity(keys.len());
-    for key in keys {
-        let step: Option<PlanStep> = store.get(Table::Plans, &key)?;
-        steps.extend(step);
-    }
+    let steps: Vec<PlanStep> =
+        store.scan(Table::Plans, &format!("{run}/"))?.into_iter().map(|(_, step)| step).collect();
     let plan = Plan::new(head.with(steps))
         .map_err(|error| Failure::permanent(format!("the plan of run {run}, as stored, is none: {error}")))?;
     let rows: Vec<StepRow> =
@@ -76,6 +70,7 @@ pub(crate) fn state(store: &Store, row: RunRow) -> Result<RunState, Failure> {
 /// Adds to a batch that a run, over for long, is forgotten.
 pub(crate) fn forget(store: &Store, batch: &mut Batch, run: &RunId) -> Result<(), StoreError> {
     batch.delete(Table::Runs, run.as_str());
+    batch.delete(Table::Plans, run.as_str());
     for table in [Table::Plans, Table::Steps, Table::Served] {
         for key in store.keys(table, &format!("{run}/"))? {
             batch.delete(table, &key);

@@ -2,7 +2,7 @@
 
 use petgraph::graph::NodeIndex;
 
-use super::{decide::is_bad, state::RunState};
+use super::state::RunState;
 use crate::{protocol::StepStatus, rows::StepRow};
 
 /// Why the steps of a lost window run again.
@@ -49,7 +49,7 @@ pub(crate) fn lost_windows(state: &mut RunState) -> Vec<NodeIndex> {
 /// pairs is done anew: it held no lease meanwhile, and others may have used them. Gives what was set back.
 pub(crate) fn resume(state: &mut RunState) -> Vec<NodeIndex> {
     let mut first: Vec<NodeIndex> =
-        state.order().iter().copied().filter(|node| is_bad(state, *node)).collect();
+        state.order().iter().copied().filter(|node| state.is_bad(*node)).collect();
     // What was begun and has not ended is asked about first, and only then is it known what there is to do anew.
     if state.has_no_image_yet() && !state.is_interrupted() {
         first.extend(state.on_pairs());

@@ -5,6 +5,7 @@ use petgraph::{Direction, graph::NodeIndex};
 use resplit_operations::{
     action::Action,
     ids::RunId,
+    operation::On,
     plan::{Plan, PlanStep, Purpose},
 };
 use resplit_steps::facts::Facts;
@@ -13,6 +14,15 @@ use crate::{
     protocol::StepStatus,
     rows::{RunRow, StepRow},
 };
+
+/// What the needs of a step have come to. Each adds to it once, when it ends.
+#[derive(Clone, Copy, Default)]
+struct Needs {
+    /// Those that have not ended.
+    missing: u32,
+    /// The first of those that ended so that the step must not run, in topological order.
+    bad: Option<NodeIndex>,
+}
 
 /// A run in memory.
 pub(crate) struct RunState {
@@ -28,10 +38,13 @@ pub(crate) struct RunState {
     owner: Vec<Option<NodeIndex>>,
     /// The step at the end of the chain of owners, by node; of a step without an owner, itself.
     root: Vec<NodeIndex>,
-    /// Needs that have not ended, by node; the owner of a finally-step counts as one.
-    missing: Vec<u32>,
-    /// Steps that wait on a node although no edge says so: the finally-step of it.
+    /// The step that undoes a step, by node.
     finally: Vec<Option<NodeIndex>>,
+    /// What each step's needs have come to, by node.
+    waits: Vec<Needs>,
+    /// How many steps and edges were looked at.
+    #[cfg(test)]
+    pub visits: usize,
 }
 
 impl RunState {
@@ -66,8 +79,10 @@ impl RunState {
             order,
             owner,
             root,
-            missing: vec![0; count],
             finally,
+            waits: vec![Needs::default(); count],
+            #[cfg(test)]
+            visits: 0,
         };
         state.recount();
         state
@@ -76,45 +91,64 @@ impl RunState {
     /// Counts needs and facts anew, from the rows: after loading, and after steps were set back.
     pub(crate) fn recount(&mut self) {
         self.facts = Facts::default();
-        for node in self.order.clone() {
-            if let Some(facts) = self.row_of(node).facts.clone() {
-                self.facts.add(facts);
+        for (node, waits) in self.plan.graph().node_indices().zip(&mut self.waits) {
+            let missing = self.plan.graph().neighbors_directed(node, Direction::Incoming).count();
+            *waits = Needs { missing: u32::try_from(missing).unwrap_or(u32::MAX), bad: None };
+        }
+        for place in 0..self.order.len() {
+            if let Some(facts) = self.steps[place].facts.clone() {
+                self.facts.add(*facts);
             }
-            let waits = self.needs(node).filter(|need| !is_over(self.row_of(*need))).count();
-            self.missing[node.index()] = u32::try_from(waits).unwrap_or(u32::MAX);
+            if is_over(&self.steps[place]) {
+                let _ = self.note_end(self.order[place]);
+            }
         }
     }
 
-    /// What a step waits for: its needs, and the step that it undoes.
-    pub(crate) fn needs(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
-        let needs = self.plan.graph().neighbors_directed(node, Direction::Incoming);
-        let owner = self.owner[node.index()].filter(|owner| !self.plan.graph().contains_edge(*owner, node));
-        needs.chain(owner)
+    /// The first need of a step, in topological order, after whose end it must not run.
+    pub(crate) fn bad_need(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.waits[node.index()].bad
     }
 
-    /// What waits for a step.
-    fn followers(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
-        let followers = self.plan.graph().neighbors_directed(node, Direction::Outgoing);
-        let finally = self.finally[node.index()].filter(|last| !self.plan.graph().contains_edge(node, *last));
-        followers.chain(finally)
+    /// Whether what needs a step must not run: it failed, or it was skipped although it should have run. A step that waits
+    /// for a failure and saw none is no failure; a finally-step that was skipped counts as what it would have undone.
+    pub(crate) fn is_bad(&self, node: NodeIndex) -> bool {
+        match self.row_of(node).status {
+            StepStatus::Failed { .. } => true,
+            StepStatus::Skipped { .. } => self.step(self.root(node)).on != On::Failure,
+            _ => false,
+        }
+    }
+
+    /// What a step waits for; the step that it undoes is among them.
+    #[cfg(test)]
+    pub(crate) fn needs(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
+        self.plan.graph().neighbors_directed(node, Direction::Incoming)
     }
 
     /// Steps that wait for nothing any more and have not begun.
     pub(crate) fn free(&self) -> Vec<NodeIndex> {
         let waiting = |node: &NodeIndex| matches!(self.row_of(*node).status, StepStatus::Waiting);
-        self.order.iter().copied().filter(|node| self.missing[node.index()] == 0 && waiting(node)).collect()
+        let free = |node: &NodeIndex| self.waits[node.index()].missing == 0 && waiting(node);
+        self.order.iter().copied().filter(free).collect()
     }
 
     /// Notes that a step is over; gives the steps that wait for nothing any more.
     pub(crate) fn note_end(&mut self, node: NodeIndex) -> Vec<NodeIndex> {
-        let followers: Vec<_> = self.followers(node).collect();
+        let bad = self.is_bad(node).then_some(node);
         let mut free = Vec::new();
-        for follower in followers {
-            let missing = &mut self.missing[follower.index()];
-            *missing = missing.saturating_sub(1);
-            if *missing == 0 && matches!(self.row_of(follower).status, StepStatus::Waiting) {
+        let mut followers = self.plan.graph().neighbors(node).detach();
+        while let Some(follower) = followers.next_node(self.plan.graph()) {
+            let waits = &mut self.waits[follower.index()];
+            waits.missing = waits.missing.saturating_sub(1);
+            waits.bad = [waits.bad, bad].into_iter().flatten().min();
+            if waits.missing == 0 && matches!(self.row_of(follower).status, StepStatus::Waiting) {
                 free.push(follower);
             }
+        }
+        #[cfg(test)]
+        {
+            self.visits += 1 + self.plan.graph().neighbors(node).count();
         }
         free
     }
@@ -169,7 +203,7 @@ impl RunState {
             if std::mem::replace(&mut seen[node.index()], true) {
                 continue;
             }
-            for follower in self.followers(node) {
+            for follower in self.plan.graph().neighbors(node) {
                 open.push(follower);
                 open.extend(self.owner[follower.index()]);
             }

@@ -1,9 +1,9 @@
 //! command: an operator's own, with arguments and without a shell.
 
-use resplit_operations::action::Command;
+use resplit_operations::{action::Command, pair::Tag};
 
 use crate::{
-    context::Context,
+    context::{Context, Work},
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
     drivers::command::{CommandState, Ended, ExternalCommand},
     facts::Facts,
@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct CommandStep<'a>(pub(super) &'a Command);
 
 impl CommandStep<'_> {
-    fn external(&self, context: &Context<'_>) -> ExternalCommand {
+    fn external(&self, context: &Context<'_>, attempt: u32) -> ExternalCommand {
         let mut environment = self.0.environment.clone();
         let own = [
             ("RESPLIT_OPERATION", context.operation.to_string()),
@@ -31,14 +31,39 @@ impl CommandStep<'_> {
             .directories
             .commands
             .join(context.run.as_str())
-            .join(format!("{}-{}", context.step, context.attempt));
+            .join(format!("{}-{attempt}", context.step));
         ExternalCommand {
-            tag: context.tag(),
+            tag: Tag(format!("{}/{}/{attempt}", context.run, context.step)),
             directory,
             argv: self.0.argv.clone(),
             environment,
             timeout: context.timeout,
         }
+    }
+
+    /// Ends what an earlier try has started and still runs: its window was lost with its engine, and it must not work
+    /// beside this one.
+    fn end_earlier(&self, context: &Context<'_>) -> Result<(), Failure> {
+        let runs = |command: &ExternalCommand| {
+            let state = context.drivers.commands.probe(command)?;
+            Ok::<_, Failure>(matches!(state, CommandState::Running { .. }))
+        };
+        for attempt in 1..context.attempt {
+            let earlier = self.external(context, attempt);
+            if !runs(&earlier)? {
+                continue;
+            }
+            let work = Work::silent();
+            work.cancel();
+            // How it ends does not matter, as long as it does.
+            let ended = context.drivers.commands.run(&earlier, &work);
+            if runs(&earlier)? {
+                return Err(ended.err().unwrap_or_else(|| {
+                    Failure::temporary(format!("try {attempt} of '{}' does not end", self.0.argv.join(" ")))
+                }));
+            }
+        }
+        Ok(())
     }
 
     fn outcome(&self, ended: &Ended) -> Result<Outcome, Failure> {
@@ -68,7 +93,7 @@ impl Step for CommandStep<'_> {
     }
 
     fn probe(&self, context: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
-        Ok(match context.drivers.commands.probe(&self.external(context))? {
+        Ok(match context.drivers.commands.probe(&self.external(context, context.attempt))? {
             CommandState::NotStarted => Probe::NotDone { because: "it was not started".to_owned() },
             CommandState::Running { pid } => Probe::Running { because: format!("it runs as process {pid}") },
             // Running it again waits for what has ended already, and so learns how it ended.
@@ -85,7 +110,9 @@ impl Step for CommandStep<'_> {
     }
 
     fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
-        self.outcome(&context.drivers.commands.run(&self.external(context), context.work)?)
+        self.end_earlier(context)?;
+        let command = self.external(context, context.attempt);
+        self.outcome(&context.drivers.commands.run(&command, context.work)?)
     }
 
     fn undo(&self) -> Undo {

@@ -125,7 +125,7 @@ fn each_backup_that_goes_is_told_once_and_those_on_tape_stay() {
     let going = world.decide().unwrap().evictions;
     assert_eq!(going.len(), 1, "{going:?}");
     assert_eq!((going[0].host.as_str(), going[0].id.0), ("fileserver", 1));
-    assert_eq!(going[0].on_tape.as_ref().map(|barcode| barcode.as_str()), Some("VT0001"));
+    assert_eq!(going[0].on_tape.as_ref().map(resplit_operations::ids::Barcode::as_str), Some("VT0001"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use petgraph::graph::NodeIndex;
 use proptest::prelude::*;
 use resplit_operations::operation::On;
 
-use super::plans::{Fate, fate, plan, simulate, state, steps, well};
+use super::plans::{fate, plan, simulate, state, steps, well};
 use crate::{
     protocol::StepStatus,
     run::{recover, state::RunState},
@@ -98,12 +98,24 @@ proptest! {
     }
 
     #[test]
-    fn ends_visit_each_edge_once(steps in steps()) {
+    fn each_step_and_edge_is_looked_at_once(steps in steps(), fate in fate()) {
         let mut state = state(plan(&steps));
         let edges = state.plan.graph().edge_count();
         let followers: usize = state.order().iter().map(|node| state.needs(*node).count()).sum();
         prop_assert_eq!(followers, edges, "an undone step is an edge like any other");
-        let trace = simulate(&mut state, &Fate { cancel: Some(0), ..well() });
+        let trace = simulate(&mut state, &fate);
         prop_assert_eq!(trace.decided.len(), steps.len());
+        prop_assert!(state.visits <= steps.len() + edges, "{} visits", state.visits);
+    }
+
+    #[test]
+    fn what_is_counted_on_the_way_is_what_is_counted_after_loading(steps in steps(), fate in fate()) {
+        let mut state = state(plan(&steps));
+        let _ = simulate(&mut state, &fate);
+        let counted: Vec<_> = state.order().iter().map(|node| state.bad_need(*node)).collect();
+        state.recount();
+        let loaded: Vec<_> = state.order().iter().map(|node| state.bad_need(*node)).collect();
+        prop_assert_eq!(counted, loaded);
+        prop_assert_eq!(state.free(), Vec::new());
     }
 }

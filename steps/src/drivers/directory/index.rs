@@ -8,7 +8,7 @@ use super::{
     stat::{Moment, Stat},
 };
 
-const MAGIC: &[u8; 16] = b"resplit index 1\n";
+const MAGIC: &[u8; 16] = b"resplit index 2\n";
 const CHECKSUM: usize = blake3::OUT_LEN;
 
 /// By what a copy is known to be the one that was made.

@@ -44,3 +44,6 @@ pub fn step(action: &Action) -> Box<dyn Step + '_> {
         Action::Command(step) => Box::new(command::CommandStep(step)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ impl Offer {
     fn name(&self, submit: &Submit) -> Reply<Claim> {
         let now = self.0.clock.now();
         let verb = if submit.plan.purpose == Purpose::Backup { "" } else { "restore-" };
-        let base = format!("{}-{verb}{}", submit.plan.operation, now.strftime("%Y%m%dT%H%M%SZ"));
+        let base = format!("{}-{verb}{}", submit.plan.operation, now.strftime("%Y%m%dT%H%M%S%3fZ"));
         for count in 1.. {
             let name = RunId(if count == 1 { base.clone() } else { format!("{base}-{count}") });
             // Taken before it is looked up, so that of two who ask at once only one gets it.

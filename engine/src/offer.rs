@@ -52,7 +52,8 @@ impl Offer {
         load::state(&self.0.store, self.row(run)?).map_err(internally)
     }
 
-    /// A run's name, taken: the operation, and the moment.
+    /// A run's name, taken: the operation, and the moment. To the millisecond, so that a host whose state was lost does
+    /// not give again the name of a run that another host remembers.
     fn name(&self, submit: &Submit) -> Reply<Claim> {
         let now = self.0.clock.now();
         let verb = if submit.plan.purpose == Purpose::Backup { "" } else { "restore-" };

@@ -82,14 +82,29 @@ async fn asked_again_while_it_runs_it_is_attached_to() {
     let first = serve(&bench.engine, request(&["wait", "a"], 1, 5)).unwrap();
     bench.commands.until(1).await;
     let second = serve(&bench.engine, request(&["wait", "a"], 1, 5)).unwrap();
-    let refusal = serve(&bench.engine, request(&["wait", "a"], 2, 5)).unwrap_err();
-    assert!(refusal.failure.message.contains("still runs under an earlier try"), "{refusal:?}");
     // Whoever asked first goes away: the step goes on.
     drop(first);
     bench.commands.let_go("a", true);
     assert!(is_done(&end(second).await));
     assert_eq!(bench.commands.ran(), ["a"]);
     assert!(!bench.engine.serving.is_busy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_try_begins_once_the_earlier_one_has_stopped() {
+    let bench = Bench::new();
+    let first = serve(&bench.engine, request(&["wait", "a"], 1, 5)).unwrap();
+    bench.commands.until(1).await;
+    let second = serve(&bench.engine, request(&["ok", "b"], 2, 6)).unwrap();
+    let stopped = end(first).await;
+    let is_stopped =
+        matches!(&stopped, StepEnd::Failed { failure } if failure.class == FailureClass::Cancelled);
+    assert!(is_stopped, "{stopped:?}");
+    assert!(is_done(&end(second).await));
+    assert_eq!(bench.commands.ran(), ["a", "b"]);
+    assert!(!bench.engine.serving.is_busy());
+    let row: ServedRow = bench.engine.store.get(Table::Served, "documents-1/hook").unwrap().unwrap();
+    assert_eq!((row.attempt, row.token), (2, 6), "what is kept is the later try");
 }
 
 #[tokio::test(flavor = "multi_thread")]

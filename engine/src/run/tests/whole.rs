@@ -5,7 +5,7 @@ use std::time::Duration;
 use resplit_operations::ids::RunId;
 
 use crate::{
-    protocol::{Answer, AnswerRequest, RunStatus, StepStatus},
+    protocol::{Answer, AnswerRequest, RunStatus, StepStatus, What},
     service::Service,
     testing::{Bench, DOCUMENTS, failure},
 };
@@ -74,7 +74,12 @@ async fn a_cancel_does_not_wait_for_the_pause_before_a_retry_and_still_cleans_up
   cleanup: { command: { argv: [ok, cleanup] }, host: fileserver, needs: [work] }
 ";
     let run = bench.offer().submit(bench.submit(steps)).await.unwrap().run;
-    within(bench.commands.until(1)).await;
+    let mut events = bench.offer().events(run.clone(), true).await.unwrap();
+    while let Some(event) = within(events.recv()).await {
+        if matches!(event.what, What::Failed { retry_in_ms: Some(_), .. }) {
+            break;
+        }
+    }
     bench.offer().cancel(run.clone()).await.unwrap();
     let summary = within(bench.ended(&run)).await;
     assert_eq!(summary.status, RunStatus::Cancelled);

@@ -1,7 +1,6 @@
 //! The one thread that writes: it takes what callers ask for, makes it durable, applies it, and answers.
 
 use std::{
-    fs::File,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -15,6 +14,7 @@ use super::{
     error::StoreError,
     frame::{self, Point},
     log::Writer,
+    open::Held,
     shared::Shared,
     view::View,
 };
@@ -60,7 +60,7 @@ pub(super) struct Committer {
     /// With how many a new one is due.
     pub(super) log_bound: u64,
     /// Held as long as the thread runs.
-    pub(super) _lock: File,
+    pub(super) _lock: Held,
 }
 
 struct Running {

@@ -97,7 +97,18 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
     Ok((Committer { shared, writer, log_bytes, log_bound: options.log_bound, _lock: lock }, opened))
 }
 
-fn lock(place: &Place) -> Result<File, StoreError> {
+/// The lock of a store, given back when dropped. Closing the file would not do: a child process that is just being
+/// started has it open a little longer.
+pub(super) struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // If this fails, closing gives it back.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(place: &Place) -> Result<Held, StoreError> {
     let path = place.lock();
     let mut file = OpenOptions::new()
         .read(true)
@@ -122,7 +133,7 @@ fn lock(place: &Place) -> Result<File, StoreError> {
     }
     // On a full disk the number cannot be written, and the store is opened all the same.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Held(file))
 }
 
 /// Reads and checks all that is durable; `None` if there is nothing. Changes nothing.

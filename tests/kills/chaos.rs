@@ -96,22 +96,38 @@ fn answer(site: &Site) {
     }
 }
 
-/// Answers and follows until no run is open.
-fn finish(site: &Site) {
-    for _ in 0..100 {
-        answer(site);
-        let open = json(site, &["runs", "--open", "--limit", "1000"]);
-        let open = open.as_array().unwrap();
-        let on = |status: &str| open.iter().find(|run| run["status"] == status);
-        if open.is_empty() {
-            return;
-        }
-        // What waits may wait for what is parked; what runs, runs.
-        if let Some(run) = on("running").or(if on("parked").is_none() { on("waiting") } else { None }) {
-            let _ = ended(site, &["logs", "--follow", run["run"].as_str().unwrap()]);
-        }
+/// Says so when it goes, however that is: what waits for it ends, too.
+struct Finished<'a>(&'a AtomicBool);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-    panic!("runs go on and on: {}", json(site, &["runs", "--open", "--limit", "1000"]));
+}
+
+/// Answers and follows until no run is open. What runs may wait for what parks meanwhile: it is answered all the time.
+fn finish(site: &Site) {
+    let finished = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !finished.load(Ordering::Relaxed) {
+                answer(site);
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let _finished = Finished(&finished);
+        let ends = (0..200).any(|_| {
+            let open = json(site, &["runs", "--open", "--limit", "1000"]);
+            let open = open.as_array().unwrap();
+            let on = |status: &str| open.iter().find(|run| run["status"] == status);
+            // What waits may wait for what is parked; what runs, runs.
+            if let Some(run) = on("running").or(on("waiting")) {
+                let _ = ended(site, &["logs", "--follow", run["run"].as_str().unwrap()]);
+            }
+            open.is_empty()
+        });
+        assert!(ends, "runs go on and on: {}", json(site, &["runs", "--open", "--limit", "1000"]));
+    });
 }
 
 fn work(site: &Site, operation: &str, primary: &Path, stop: &AtomicBool, mut drawn: Drawn) {

@@ -89,9 +89,9 @@ fn pools_and_room_decide() {
     }
     let failure = choose(&vault, "documents", 100 << 20).unwrap_err();
     assert_eq!(failure.class, FailureClass::Refused);
-    assert!(failure.message.contains("too few"), "{failure}");
+    assert!(failure.message.contains("lacks"), "{failure}");
     let failure = choose(&vault, "others", bound).unwrap_err();
-    assert!(failure.message.contains("is blank or in the pool 'others'"), "{failure}");
+    assert!(failure.message.contains("is blank or in pool 'others'"), "{failure}");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    io::Write,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use resplit_operations::pair::PairStatus;
 use resplit_steps::{context::Work, failure::FailureClass};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::support::{Bed, FileSystem};
 
@@ -49,6 +49,17 @@ fn a_pass_without_room_is_refused_before_it_begins() {
     bed.assert_equal();
 }
 
+/// Takes all the room that is left, at once.
+fn take_the_rest(file: &fs::File) {
+    let (mut at, mut size) = (0, 64 << 20);
+    while size >= 4096 {
+        match fallocate(file, FallocateFlags::empty(), at, size) {
+            Ok(()) => at += size,
+            Err(_) => size /= 2,
+        }
+    }
+}
+
 #[test]
 fn a_disk_that_fills_up_breaks_the_pair_and_the_next_resync_mends_it() {
     let (here, Some(small)) = (FileSystem::here(), small()) else { return };
@@ -66,11 +77,18 @@ fn a_disk_that_fills_up_breaks_the_pair_and_the_next_resync_mends_it() {
         let (place, done) = (filler.clone(), AtomicBool::new(false));
         bed.work = Work::new(move |progress| {
             if progress.bytes > 0 && !done.swap(true, Ordering::Relaxed) {
-                let mut file = fs::File::create(&place).unwrap();
-                while file.write_all(&[6; 8 << 10]).is_ok() {}
+                take_the_rest(&fs::File::create(&place).unwrap());
             }
         });
         let failure = bed.driver.resync(&bed.pair, &bed.asked(&format!("2/resync/{count}"))).err();
+        if failure.is_none() {
+            let _ = fs::remove_file(&filler);
+            fs::remove_dir_all(bed.primary()).unwrap();
+            fs::create_dir(bed.primary()).unwrap();
+            bed.write("a", "alpha");
+            bed.work = Work::silent();
+            let _ = bed.driver.resync(&bed.pair, &bed.asked(&format!("2/again/{count}"))).unwrap();
+        }
         // Refused before it began: what the filler had is not free again yet.
         failure.filter(|failure| failure.class != FailureClass::Refused)
     });

@@ -91,14 +91,18 @@ impl Task {
         engine: &Arc<Engine>,
         records: Arc<Vec<Record>>,
     ) -> Result<Intent, Failure> {
+        // A thread of its own costs more than most intents.
+        if kinds::step(&self.step.action).prepares_at_once() {
+            return self.prepare_here(engine, &records);
+        }
         let engine = Arc::clone(engine);
-        let call = spawn_blocking(move || {
-            let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| {
-                kinds::step(action).prepare(context)
-            })
-        });
+        let call = spawn_blocking(move || self.prepare_here(&engine, &records));
         call.await.unwrap_or_else(|error| Err(failures::defect(&error)))
+    }
+
+    fn prepare_here(&self, engine: &Engine, records: &[Record]) -> Result<Intent, Failure> {
+        let action = &self.step.action;
+        self.context(engine, &engine.host, records, false, |context| kinds::step(action).prepare(context))
     }
 
     /// What became of it.

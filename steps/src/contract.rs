@@ -22,6 +22,11 @@ pub trait Step: Send + Sync {
     /// What must be durable before its first effect.
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure>;
 
+    /// Whether `prepare` asks neither drivers nor files, so that it needs no thread that may block.
+    fn prepares_at_once(&self) -> bool {
+        false
+    }
+
     /// What became of a `run` with this intent.
     fn probe(&self, context: &Context<'_>, intent: &Intent) -> Result<Probe, Failure>;
 

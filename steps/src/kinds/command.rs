@@ -92,6 +92,10 @@ impl Step for CommandStep<'_> {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, context: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(match context.drivers.commands.probe(&self.external(context, context.attempt))? {
             CommandState::NotStarted => Probe::NotDone { because: "it was not started".to_owned() },

@@ -75,6 +75,10 @@ impl Step for Confirming<'_> {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "it only looks".to_owned() })
     }

@@ -46,6 +46,10 @@ impl Step for Export {
         Ok(Intent { obligations, ..Intent::default() })
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "the file is written anew, whole or not at all".to_owned() })
     }

@@ -52,6 +52,10 @@ impl Step for Recording<'_> {
         Ok(Intent { reserved: Some((context.reserve)()), ..Intent::default() })
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "a record is made by its outcome, which is not there".to_owned() })
     }

@@ -38,6 +38,10 @@ impl Step for Split<'_> {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, context: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         let pair = &context.bound(&self.0.volume)?.pair;
         let state = context.pair_driver(&self.0.volume)?.status(pair)?;

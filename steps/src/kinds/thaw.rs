@@ -20,6 +20,10 @@ impl Step for ThawStep<'_> {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "a window ends with the engine that opened it".to_owned() })
     }

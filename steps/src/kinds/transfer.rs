@@ -22,6 +22,10 @@ impl Step for Transferring<'_> {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "a file that arrives twice, by its digest, is one file".to_owned() })
     }

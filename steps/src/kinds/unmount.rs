@@ -20,6 +20,10 @@ impl Step for Unmount {
         Ok(Intent::default())
     }
 
+    fn prepares_at_once(&self) -> bool {
+        true
+    }
+
     fn probe(&self, _: &Context<'_>, _: &Intent) -> Result<Probe, Failure> {
         Ok(Probe::NotDone { because: "a lock is released by its outcome, which is not there".to_owned() })
     }

@@ -7,7 +7,7 @@ use resplit_operations::{
     ids::{RunId, StepId},
     record::CatalogChange,
 };
-use resplit_steps::{contract::Obligation, failure::Failure};
+use resplit_steps::{contract::Obligation, drivers::mounts, failure::Failure};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -104,6 +104,10 @@ pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failu
                 transaction.change(engine, &[CatalogChange::Unlock { id: *id }]);
             }
             held.then(|| format!("backup {id} was mounted, and is unlocked"))
+        }
+        Obligation::CloseImages { at } => {
+            let closed = mounts::close(at)?;
+            (closed > 0).then(|| format!("{closed} images were mounted in {}, and are not", at.display()))
         }
         Obligation::RemoveStaging { path } => {
             let removed = match path.symlink_metadata() {

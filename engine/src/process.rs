@@ -1,18 +1,19 @@
 //! The engine as a process: one per site and host, which owns that host's state directory.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use resplit_operations::ids::HostId;
+use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, shim::Shims, virtual_library::VirtualLibrary,
-        window::Windows,
+        Drivers, directory::DirectoryPairs, identity::Owner, pairs::PairDriver, shim::Shims,
+        virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,10 +65,16 @@ pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
     ended
 }
 
+/// The drivers of pairs that an engine has.
+fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
+    let clock = Arc::new(SystemClock);
+    BTreeMap::from([(PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock)) as Arc<dyn PairDriver>)])
+}
+
 /// The drivers that an engine has.
 pub fn drivers(program: &Path) -> Drivers {
     Drivers {
-        directory: Arc::new(DirectoryPairs::new(Arc::new(SystemClock))),
+        pairs: pair_drivers(),
         virtual_library: Arc::new(VirtualLibrary::new()),
         commands: Arc::new(Shims::new(program.to_owned(), Vec::new())),
     }

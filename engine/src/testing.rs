@@ -11,6 +11,7 @@ use resplit_operations::{
     definitions::{Checked, Source, check_all},
     ids::OperationId,
     plan::Plan,
+    site::PairDriverKind,
 };
 use resplit_steps::{
     context::{SystemClock, Work},
@@ -19,6 +20,7 @@ use resplit_steps::{
         command::{CommandRunner, CommandState, Ended, ExternalCommand},
         directory::DirectoryPairs,
         identity::Owner,
+        pairs::PairDriver,
         virtual_library::VirtualLibrary,
         window::Windows,
     },
@@ -149,7 +151,11 @@ impl Bench {
             host: "fileserver".into(),
             state: directory.join("state"),
             drivers: Drivers {
-                directory: Arc::new(DirectoryPairs::new(clock.clone())),
+                pairs: [(
+                    PairDriverKind::Directory,
+                    Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>,
+                )]
+                .into(),
                 virtual_library: Arc::new(VirtualLibrary::new()),
                 commands: Arc::clone(commands) as Arc<dyn CommandRunner>,
             },

@@ -10,7 +10,10 @@ use resplit_operations::{
     ids::HostId,
     plan::{Plan, Resource},
 };
-use resplit_steps::{drivers::media::LibraryRef, failure::Failure};
+use resplit_steps::{
+    drivers::{media::LibraryRef, pairs::Content},
+    failure::Failure,
+};
 
 use crate::{
     client::Client,
@@ -26,10 +29,8 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
         .pairs
         .iter()
         .map(|(kind, pair)| {
-            let driver = match kind {
-                resplit_operations::site::PairDriverKind::Directory => &engine.drivers.directory,
-            };
-            PairView { pair: pair.clone(), state: driver.status(pair) }
+            let state = engine.drivers.pairs(*kind).and_then(|driver| driver.status(pair));
+            PairView { pair: pair.clone(), state }
         })
         .collect();
     let cartridges = request
@@ -88,8 +89,17 @@ pub(crate) async fn tape_bound(engine: &Arc<Engine>, plan: &Plan) -> Result<Opti
         _ => None,
     });
     let Some(library) = tape.and_then(|id| plan.site.libraries.get(&id)).cloned() else { return Ok(None) };
-    let primaries: Vec<_> = plan.site.volumes.values().map(|volume| volume.primary.path.clone()).collect();
+    let volumes: Vec<_> = plan.site.volumes.values().cloned().collect();
     let engine = Arc::clone(engine);
-    let bound = tokio::task::spawn_blocking(move || engine.drivers.media(&library).bound(&primaries));
+    let bound = tokio::task::spawn_blocking(move || {
+        let (mut trees, mut bytes) = (Vec::new(), 0);
+        for volume in &volumes {
+            match engine.drivers.pairs(volume.driver)?.content(&volume.primary.path)? {
+                Content::Tree(tree) => trees.push(tree),
+                Content::Volume(size) => bytes += size,
+            }
+        }
+        Ok(engine.drivers.media(&library).bound(&trees)? + bytes)
+    });
     bound.await.unwrap_or_else(|error| Err(failures::defect(&error))).map(Some)
 }

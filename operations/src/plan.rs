@@ -225,17 +225,7 @@ impl Plan {
 
     /// Every pair of a volume, in the order of generations.
     pub fn pairs(&self, volume: &VolumeId) -> Vec<PairRef> {
-        let Some(found) = self.site.volumes.get(volume) else { return Vec::new() };
-        (0..)
-            .zip(&found.pairs)
-            .map(|(generation, pair)| PairRef {
-                volume: volume.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: found.primary.path.clone(),
-                secondary: pair.secondary.path.clone(),
-            })
-            .collect()
+        self.site.pairs(volume)
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{CopyGroup, HostId, LibraryId, PoolId, VolumeId},
+    pair::PairRef,
     units::Size,
 };
 
@@ -61,12 +62,20 @@ pub struct Volume {
 }
 
 /// The pair drivers there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(extend("x-not-built" = ["image", "btrfs", "lvm", "qemu", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
+}
+
+impl std::fmt::Display for PairDriverKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Directory => "directory",
+        })
+    }
 }
 
 /// A place on a host.
@@ -123,6 +132,21 @@ pub enum MediaDriverKind {
 }
 
 impl Site {
+    /// Every pair of a volume, in the order of generations; none if the site has no such volume.
+    pub fn pairs(&self, volume: &VolumeId) -> Vec<PairRef> {
+        let Some(found) = self.volumes.get(volume) else { return Vec::new() };
+        (0..)
+            .zip(&found.pairs)
+            .map(|(generation, pair)| PairRef {
+                volume: volume.clone(),
+                copy_group: pair.copy_group.clone(),
+                generation,
+                primary: found.primary.path.clone(),
+                secondary: pair.secondary.path.clone(),
+            })
+            .collect()
+    }
+
     /// The same site with every path made absolute: relative ones are relative to `directory`, lexically.
     #[must_use]
     pub fn resolved(&self, directory: &Path) -> Self {

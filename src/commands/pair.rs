@@ -101,17 +101,11 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
 fn declared(site: &Site, volume: Option<&VolumeId>) -> Vec<Declared> {
     let volumes = site.volumes.iter().filter(|(id, _)| volume.is_none_or(|wanted| wanted == *id));
     let pairs = volumes.flat_map(|(id, volume)| {
-        (0..).zip(&volume.pairs).map(move |(generation, pair)| Declared {
+        site.pairs(id).into_iter().zip(&volume.pairs).map(move |(pair, declared)| Declared {
             host: volume.primary.host.clone(),
-            secondary_host: pair.secondary.host.clone(),
+            secondary_host: declared.secondary.host.clone(),
             driver: volume.driver,
-            pair: PairRef {
-                volume: id.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: volume.primary.path.clone(),
-                secondary: pair.secondary.path.clone(),
-            },
+            pair,
         })
     });
     pairs.collect()

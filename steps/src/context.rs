@@ -90,7 +90,7 @@ impl Context<'_> {
     /// The driver of a volume's pairs.
     pub fn pair_driver(&self, volume: &VolumeId) -> Result<&dyn PairDriver, Failure> {
         let missing = || Failure::permanent(format!("the plan's site has no volume '{volume}'"));
-        self.site.volumes.get(volume).map(|v| self.drivers.pairs(v)).ok_or_else(missing)
+        self.drivers.pairs(self.site.volumes.get(volume).ok_or_else(missing)?.driver)
     }
 
     /// A library and its driver.
@@ -108,6 +108,11 @@ impl Context<'_> {
         Asked { tag: self.tag(), token: self.token, work: self.work }
     }
 
+    /// Where this run mounts images that are volumes.
+    pub fn mounts(&self) -> PathBuf {
+        self.directories.mounts.join(&self.run.0)
+    }
+
     /// A record of this host.
     pub fn record(&self, id: BackupId) -> Option<&Record> {
         self.catalog.iter().find(|r| r.id == id)
@@ -123,12 +128,20 @@ pub struct Directories {
     pub staging: PathBuf,
     /// What shims of external commands write.
     pub commands: PathBuf,
+    /// Where images that are volumes are mounted: a directory for each run, in it one for each volume.
+    pub mounts: PathBuf,
 }
 
 impl Directories {
     /// Those of a state directory.
     pub fn of(state: &Path) -> Self {
-        Self { state: state.to_owned(), staging: state.join("staging"), commands: state.join("commands") }
+        let below = |name| state.join(name);
+        Self {
+            state: state.to_owned(),
+            staging: below("staging"),
+            commands: below("commands"),
+            mounts: below("mounts"),
+        }
     }
 }
 

@@ -129,6 +129,11 @@ pub enum Obligation {
         /// This host's ID of the mounted record.
         id: BackupId,
     },
+    /// Unmount the images that are mounted in a directory of ours, and remove it.
+    CloseImages {
+        /// It.
+        at: std::path::PathBuf,
+    },
     /// Remove a staging file or directory.
     RemoveStaging {
         /// It.

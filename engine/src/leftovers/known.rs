@@ -40,6 +40,10 @@ fn of_duty(duty: &Duty, records: &[Record]) -> Found {
             let since = lock.map(|lock| lock.since);
             (LeftoverKind::Mount, id.to_string(), format!("backup {id} is mounted, and so locked"), since)
         }
+        Obligation::CloseImages { at } => {
+            let what = format!("the duty to unmount the images in {}", at.display());
+            (LeftoverKind::Mount, at.display().to_string(), what, None)
+        }
         Obligation::RemoveStaging { path } => {
             let there = path.symlink_metadata().is_ok();
             let gone = if there { "" } else { ", which is not there (any more)" };

@@ -5,7 +5,6 @@ use resplit_operations::{
     operation::UsualState,
     pair::{LastVerb, PairRef, PairState, PairStatus, PairVerb},
     plan::Resource,
-    site::Volume,
 };
 use resplit_steps::{
     drivers::{media::LibraryRef, pairs::PairDriver},
@@ -30,8 +29,14 @@ pub(super) fn pairs(engine: &Engine, request: &LeftoversRequest) -> Vec<Found> {
             || "declare an operation that protects its volume, and run it".to_owned(),
             |(operation, _)| format!("resplit run {operation}"),
         );
-        for pair in references(id, volume) {
-            let driver = engine.drivers.pairs(volume);
+        let driver = match engine.drivers.pairs(volume.driver) {
+            Ok(driver) => driver,
+            Err(failure) => {
+                found.push(Found::untold(LeftoverKind::Pair, id.as_str(), failure));
+                continue;
+            }
+        };
+        for pair in request.site.pairs(id) {
             match driver.status(&pair) {
                 Ok(state) => {
                     let usual = resting.map(|(_, state)| *state).unwrap_or_default();
@@ -46,17 +51,6 @@ pub(super) fn pairs(engine: &Engine, request: &LeftoversRequest) -> Vec<Found> {
     }
     found.extend(unclosed(engine, request));
     found
-}
-
-fn references(id: &resplit_operations::ids::VolumeId, volume: &Volume) -> Vec<PairRef> {
-    let pairs = (0..).zip(&volume.pairs).map(|(generation, pair)| PairRef {
-        volume: id.clone(),
-        copy_group: pair.copy_group.clone(),
-        generation,
-        primary: volume.primary.path.clone(),
-        secondary: pair.secondary.path.clone(),
-    });
-    pairs.collect()
 }
 
 /// The run that has last touched a pair: its tag begins with it.

@@ -34,6 +34,8 @@ pub(crate) struct VolumeFacts {
     pub(crate) host: Option<String>,
     /// Absolute.
     pub(crate) primary: Option<std::path::PathBuf>,
+    /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
+    pub(crate) is_tree: bool,
     pub(crate) secondary_hosts: Vec<String>,
 }
 

@@ -113,6 +113,7 @@ fn check_protect(
         let Some(name) = volume.text() else { continue };
         let Some(facts) = site.volumes.get(name) else { continue };
         if let (Some((view, around)), Some(primary)) = (&around, &facts.primary)
+            && facts.is_tree
             && !primary.starts_with(around)
         {
             problems.push(

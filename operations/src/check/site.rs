@@ -14,6 +14,9 @@ use crate::{
 /// The smallest cartridge: room for a label, an index and some data.
 const SMALLEST_CARTRIDGE: Size = Size(1 << 20);
 
+/// The drivers whose primary is a directory.
+const TREES: [&str; 2] = ["directory", "btrfs"];
+
 /// Checks a site in its directory; returns what operations are checked against.
 pub(crate) fn check(
     tree: &Tree,
@@ -46,6 +49,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
     let volume = |view: View<'_>| VolumeFacts {
         host: text(view, &["primary", "host"]),
         primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
+        is_tree: text(view, &["driver"]).is_some_and(|driver| TREES.contains(&driver.as_str())),
         secondary_hosts: view
             .get("pairs")
             .into_iter()

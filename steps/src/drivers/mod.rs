@@ -1,13 +1,17 @@
 //! What touches the world, behind small traits.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind, Volume};
+use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind};
 
+use crate::failure::Failure;
+
+mod book;
 pub mod command;
 pub mod directory;
 pub mod identity;
 pub mod media;
+pub mod mounts;
 pub mod pairs;
 pub mod quiesce;
 pub mod shim;
@@ -19,8 +23,8 @@ pub mod window;
 /// The drivers that an engine has.
 #[derive(Clone)]
 pub struct Drivers {
-    /// Pairs of directories.
-    pub directory: Arc<dyn pairs::PairDriver>,
+    /// Pairs, by their kind.
+    pub pairs: BTreeMap<PairDriverKind, Arc<dyn pairs::PairDriver>>,
     /// Virtual libraries.
     pub virtual_library: Arc<dyn media::MediaDriver>,
     /// External commands.
@@ -28,11 +32,10 @@ pub struct Drivers {
 }
 
 impl Drivers {
-    /// The driver of a volume.
-    pub fn pairs(&self, volume: &Volume) -> &dyn pairs::PairDriver {
-        match volume.driver {
-            PairDriverKind::Directory => &*self.directory,
-        }
+    /// The driver of a kind of pairs.
+    pub fn pairs(&self, kind: PairDriverKind) -> Result<&dyn pairs::PairDriver, Failure> {
+        let missing = || Failure::permanent(format!("this engine has no driver for {kind} pairs"));
+        self.pairs.get(&kind).map(|driver| &**driver).ok_or_else(missing)
     }
 
     /// The driver of a library.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use resplit_operations::pair::{CopyReport, PairRef, PairState, Tag};
 
+use super::directory::copy_out::copy_out;
 use crate::{context::Work, failure::Failure};
 
 /// A kind of pair.
@@ -35,15 +36,24 @@ pub trait PairDriver: Send + Sync {
     /// What a restore would destroy: how the primary differs from the image.
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure>;
 
-    /// Where the image of a split pair can be read.
-    fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure>;
+    /// Makes the image of a split pair readable as a tree, and gives the tree's root. An image that is a volume is
+    /// mounted read-only at `at`, which is made; a driver whose image is a tree already leaves `at` alone. Asked again, it
+    /// gives the same. [`super::mounts::close`] undoes it, whatever the driver.
+    fn open_image(&self, pair: &PairRef, at: &Path) -> Result<PathBuf, Failure>;
+
+    /// What a backup of this primary reads, as far as it can be told beforehand.
+    fn content(&self, primary: &Path) -> Result<Content, Failure> {
+        Ok(Content::Tree(primary.to_owned()))
+    }
 
     /// Readies a secondary to be overwritten from elsewhere, without the primary, which may be lost: a pair that follows
-    /// it does so no more, the epoch counts up, the status is COPY, and the place to write to is given. Refused while a
-    /// restore from it has begun and not ended. [`PairDriver::end_overwrite`] makes it PSUS.
-    fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure>;
+    /// it does so no more, the epoch counts up, the status is COPY, and the empty tree to write to is given; a secondary
+    /// that is a volume is mounted at `at`. Refused while a restore from it has begun and not ended.
+    /// [`PairDriver::end_overwrite`] makes it PSUS.
+    fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure>;
 
-    /// Ends what [`PairDriver::begin_overwrite`] began: what was written is made durable and is the image now.
+    /// Ends what [`PairDriver::begin_overwrite`] began: what was written is made durable and is the image now; it is
+    /// mounted no more.
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure>;
 
     /// Copies files and directories of an image, given relative to its root, to another place: `to/` + their path. What
@@ -54,13 +64,27 @@ pub trait PairDriver: Send + Sync {
         paths: &[PathBuf],
         to: &Path,
         work: &Work,
-    ) -> Result<CopyReport, Failure>;
+    ) -> Result<CopyReport, Failure> {
+        copy_out(image, paths, to, work)
+    }
 
     /// Temporary files that an interrupted verb has left, and that the next one removes. A thousand at most are named.
-    fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure>;
+    fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
+        let _ = pair;
+        Ok(Vec::new())
+    }
 
     /// Removes this host's cached knowledge of the secondary, or says why that is not needed.
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure>;
+}
+
+/// What a backup reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The tree below this directory.
+    Tree(PathBuf),
+    /// A volume whose files cannot be seen now, of so many bytes.
+    Volume(u64),
 }
 
 /// Who asks a verb, and how long work is watched.

@@ -42,14 +42,15 @@ impl Step for Mount {
             let text = format!("backup {} is mounted by run {holder}", record.id);
             return Err(Failure::refused(text).with_help(format!("resplit show {holder}")));
         }
+        let close = Obligation::CloseImages { at: context.mounts() };
         // An operator's own lock stays as it is: it outlives the run.
         if record.lock.as_ref().is_some_and(|lock| lock.run.is_none()) {
-            return Ok(Intent::default());
+            return Ok(Intent { obligations: vec![close], ..Intent::default() });
         }
         let lock = Lock { run: Some(context.run.clone()), since: context.clock.now() };
         Ok(Intent {
             changes: vec![CatalogChange::Lock { id: record.id, lock }],
-            obligations: vec![Obligation::Unmount { id: record.id }],
+            obligations: vec![Obligation::Unmount { id: record.id }, close],
             ..Intent::default()
         })
     }
@@ -63,7 +64,8 @@ impl Step for Mount {
         let mut facts = Facts::default();
         for image in &record.origin.images {
             let pair = &context.bound(&image.volume)?.pair;
-            let path = context.pair_driver(&image.volume)?.image(pair)?;
+            let at = context.mounts().join(image.volume.as_str());
+            let path = context.pair_driver(&image.volume)?.open_image(pair, &at)?;
             let _ = facts.mounted.insert(image.volume.clone(), path);
         }
         let summary = format!("backup {}, locked", record.id);

@@ -11,6 +11,7 @@ use super::elsewhere::Elsewhere;
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
+    drivers::mounts,
     facts::Facts,
     failure::Failure,
 };
@@ -76,7 +77,10 @@ impl Step for Restoring<'_> {
         let Some(to) = &self.0.to else { return Ok(Intent::default()) };
         let elsewhere = Elsewhere::new(to, &self.0.paths, context.run);
         elsewhere.check_free()?;
-        let obligations = vec![Obligation::RemoveStaging { path: elsewhere.staging().to_owned() }];
+        let obligations = vec![
+            Obligation::RemoveStaging { path: elsewhere.staging().to_owned() },
+            Obligation::CloseImages { at: context.mounts() },
+        ];
         Ok(Intent { obligations, ..Intent::default() })
     }
 
@@ -110,10 +114,13 @@ impl Step for Restoring<'_> {
             let report = driver.restore(pair, &context.asked())?;
             return Ok(self.outcome(record.id, report));
         };
-        let image = driver.image(pair)?;
+        let at = context.mounts();
+        let image = driver.open_image(pair, &at.join(self.0.volume.as_str()))?;
         let report = Elsewhere::new(to, &self.0.paths, context.run)
             .fill(|staging| driver.copy_out(&image, &self.0.paths, staging, context.work))?;
+        mounts::close(&at)?;
         Ok(Outcome {
+            discharged: vec![Obligation::CloseImages { at }],
             summary: format!("{} entries into {}", report.entries, to.display()),
             ..Outcome::default()
         })

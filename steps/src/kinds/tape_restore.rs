@@ -14,7 +14,7 @@ use super::{elsewhere::Elsewhere, overwritten};
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
-    drivers::media::Wanted,
+    drivers::{media::Wanted, mounts},
     facts::Facts,
     failure::Failure,
 };
@@ -88,7 +88,8 @@ impl TapeRestoreStep<'_> {
         }
         let pair = &context.bound(volume)?.pair;
         let driver = context.pair_driver(volume)?;
-        let data = driver.begin_overwrite(pair, &context.asked())?;
+        let at = context.mounts().join(volume.as_str());
+        let data = driver.begin_overwrite(pair, &at, &context.asked())?;
         let report = self.read(context, &[(volume.clone(), data.as_path())], &[], true)?;
         driver.end_overwrite(pair, &report, &context.asked())?;
         finished(context, volume)?.ok_or_else(|| {
@@ -132,7 +133,8 @@ impl Step for TapeRestoreStep<'_> {
             changes.extend(overwritten::evict(context, &bound.pair.copy_group, &by)?);
         }
         changes.dedup();
-        Ok(Intent { reserved: Some((context.reserve)()), changes, ..Intent::default() })
+        let obligations = vec![Obligation::CloseImages { at: context.mounts() }];
+        Ok(Intent { reserved: Some((context.reserve)()), changes, obligations, ..Intent::default() })
     }
 
     fn probe(&self, context: &Context<'_>, intent: &Intent) -> Result<Probe, Failure> {
@@ -166,7 +168,10 @@ impl Step for TapeRestoreStep<'_> {
         let Some(to) = &self.0.to else {
             let images =
                 volumes.iter().map(|volume| self.overwrite(context, volume)).collect::<Result<_, _>>()?;
-            return Self::outcome(context, intent, images);
+            let at = context.mounts();
+            mounts::close(&at)?;
+            let outcome = Self::outcome(context, intent, images)?;
+            return Ok(Outcome { discharged: vec![Obligation::CloseImages { at }], ..outcome });
         };
         let refused = |error: CompileError| Failure::refused(error.to_string());
         let wanted = compile::by_volume(&volumes, &self.0.paths).map_err(refused)?;

@@ -5,6 +5,7 @@ use resplit_operations::record::{CatalogChange, Record};
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
+    drivers::mounts,
     failure::Failure,
 };
 
@@ -29,6 +30,8 @@ impl Step for Unmount {
     }
 
     fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
+        let at = context.mounts();
+        mounts::close(&at)?;
         let ours = |record: &&Record| {
             record.lock.as_ref().is_some_and(|lock| lock.run.as_ref() == Some(context.run))
         };
@@ -40,7 +43,11 @@ impl Step for Unmount {
         };
         Ok(Outcome {
             changes: mounted.iter().map(|id| CatalogChange::Unlock { id: *id }).collect(),
-            discharged: mounted.iter().map(|id| Obligation::Unmount { id: *id }).collect(),
+            discharged: mounted
+                .iter()
+                .map(|id| Obligation::Unmount { id: *id })
+                .chain([Obligation::CloseImages { at }])
+                .collect(),
             summary,
             ..Outcome::default()
         })

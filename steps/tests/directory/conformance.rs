@@ -1,6 +1,6 @@
 //! What every kind of pair promises.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use resplit_operations::pair::{PairStatus, PairVerb};
 use resplit_steps::{drivers::pairs::Difference, failure::FailureClass};
@@ -31,14 +31,14 @@ fn life(bed: &Bed) {
     assert_eq!((after.status, after.epoch, after.backed_up), (PairStatus::Pair, 1, 0));
     let last = after.last.unwrap();
     assert_eq!((last.verb, last.report), (PairVerb::Resync, Some(report)));
-    assert!(driver.image(pair).is_err(), "a pair that follows has no image");
+    assert!(driver.open_image(pair, Path::new("/")).is_err(), "a pair that follows has no image");
 
     bed.write("a", "alpha again");
     let report = driver.split(pair, 7, &bed.asked("run/split")).unwrap();
     assert_eq!((report.entries, report.bytes, report.changed, report.copied), (4, 15, 1, 11));
     assert_eq!(report.fuzzy_count, 0);
     assert_eq!((status().status, status().epoch, status().backed_up), (PairStatus::Psus, 1, 7));
-    let image = driver.image(pair).unwrap();
+    let image = driver.open_image(pair, Path::new("/")).unwrap();
     assert_same(bed.primary(), &image);
     assert_eq!(driver.split(pair, 8, &bed.asked("run/split")).unwrap(), report, "it was done already");
     assert_eq!(status().backed_up, 7);

@@ -212,7 +212,7 @@ fn cancelled_work_says_so_and_is_completed_by_the_next() {
     assert_eq!(failure.class, FailureClass::Cancelled);
     let status = bed.driver.status(&bed.pair).unwrap();
     assert_eq!((status.status, status.epoch), (PairStatus::Copy, 1));
-    assert!(bed.driver.image(&bed.pair).is_err());
+    assert!(bed.driver.open_image(&bed.pair, Path::new("/")).is_err());
     bed.work = Work::silent();
     call(&bed, "resync").unwrap();
     bed.assert_equal();

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -136,7 +136,7 @@ fn a_directory_that_is_no_secondary_is_left_alone() {
     for failure in [
         bed.driver.status(&bed.pair).unwrap_err(),
         bed.driver.resync(&bed.pair, &bed.asked("run/resync")).unwrap_err(),
-        bed.driver.begin_overwrite(&bed.pair, &bed.asked("run/overwrite")).unwrap_err(),
+        bed.driver.begin_overwrite(&bed.pair, Path::new("/"), &bed.asked("run/overwrite")).unwrap_err(),
     ] {
         assert_eq!(failure.class, FailureClass::Refused);
         assert!(failure.message.contains("thesis.txt") && failure.help.is_some(), "{failure:?}");

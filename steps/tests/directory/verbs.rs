@@ -57,7 +57,7 @@ fn verbs_that_do_not_fit_the_status_change_nothing() {
     refused(driver.split(pair, 1, &bed.asked("1/split")).unwrap_err());
     refused(driver.restore(pair, &bed.asked("1/restore")).unwrap_err());
     refused(driver.difference(pair, &bed.work).unwrap_err());
-    refused(driver.image(pair).unwrap_err());
+    refused(driver.open_image(pair, Path::new("/")).unwrap_err());
     refused(driver.end_overwrite(pair, &CopyReport::default(), &bed.asked("1/overwrite")).unwrap_err());
     assert!(!pair.secondary.exists());
     let _ = driver.resync(pair, &bed.asked("1/resync")).unwrap();
@@ -77,12 +77,12 @@ fn what_was_written_from_elsewhere_becomes_the_image() {
     let _ = driver.resync(pair, &bed.asked("1/resync")).unwrap();
     let _ = driver.split(pair, 3, &bed.asked("1/split")).unwrap();
     for attempt in ["2/overwrite", "3/overwrite"] {
-        let place = driver.begin_overwrite(pair, &bed.asked(attempt)).unwrap();
+        let place = driver.begin_overwrite(pair, Path::new("/"), &bed.asked(attempt)).unwrap();
         let status = driver.status(pair).unwrap();
         assert_eq!(status.status, PairStatus::Copy);
         assert_eq!(status.last.unwrap().verb, PairVerb::Overwrite);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "nothing old is left in the place");
-        assert!(driver.image(pair).is_err());
+        assert!(driver.open_image(pair, Path::new("/")).is_err());
         fs::write(place.join("from tape"), "older").unwrap();
     }
     let report = CopyReport { entries: 1, bytes: 5, ..CopyReport::default() };
@@ -99,14 +99,14 @@ fn what_was_written_from_elsewhere_becomes_the_image() {
     // So does a pair that follows a primary which is lost.
     let _ = driver.resync(pair, &bed.asked("4/resync")).unwrap();
     fs::remove_dir_all(bed.primary()).unwrap();
-    let place = driver.begin_overwrite(pair, &bed.asked("5/overwrite")).unwrap();
+    let place = driver.begin_overwrite(pair, Path::new("/"), &bed.asked("5/overwrite")).unwrap();
     fs::write(place.join("from tape"), "older").unwrap();
     driver.end_overwrite(pair, &report, &bed.asked("5/overwrite")).unwrap();
     let _ = driver.restore(pair, &bed.asked("5/restore")).unwrap();
     assert_eq!(fs::read(bed.primary().join("from tape")).unwrap(), b"older");
     // A new pair can be made that way, too.
     let new = Bed::new(&file_system, "new");
-    let place = new.driver.begin_overwrite(&new.pair, &new.asked("1/overwrite")).unwrap();
+    let place = new.driver.begin_overwrite(&new.pair, Path::new("/"), &new.asked("1/overwrite")).unwrap();
     fs::write(place.join("from tape"), "older").unwrap();
     new.driver.end_overwrite(&new.pair, &CopyReport::default(), &new.asked("1/overwrite")).unwrap();
     assert_eq!(new.driver.status(&new.pair).unwrap().epoch, 1);
@@ -126,7 +126,7 @@ fn files_are_copied_out_to_another_place() {
     fs::hard_link(bed.primary().join("top"), bed.primary().join("sub/linked")).unwrap();
     let _ = bed.driver.resync(&bed.pair, &bed.asked("1/resync")).unwrap();
     let _ = bed.driver.split(&bed.pair, 1, &bed.asked("1/split")).unwrap();
-    let image = bed.driver.image(&bed.pair).unwrap();
+    let image = bed.driver.open_image(&bed.pair, Path::new("/")).unwrap();
     let out = |paths: &[&str], to: &Path| {
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         bed.driver.copy_out(&image, &paths, to, &bed.work)

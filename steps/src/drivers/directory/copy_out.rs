@@ -26,7 +26,7 @@ use super::{
 use crate::{context::Work, failure::Failure};
 
 /// Copies `paths` of the image to `to`, refused whole if any of them is there already.
-pub(super) fn copy_out(
+pub(in crate::drivers) fn copy_out(
     image: &Path,
     paths: &[PathBuf],
     to: &Path,

@@ -5,19 +5,7 @@ use std::path::{Path, PathBuf};
 use resplit_operations::pair::PairRef;
 
 use super::{state::State, survey::Survey};
-use crate::{drivers::pairs::Asked, failure::Failure};
-
-/// Refuses a token older than one that the pair has seen.
-pub(super) fn token(pair: &PairRef, state: &State, asked: &Asked<'_>) -> Result<(), Failure> {
-    if asked.token >= state.token {
-        return Ok(());
-    }
-    Err(Failure::refused(format!(
-        "pair {} was touched under token {}; {} asks under token {}, whose lease is over",
-        pair.copy_group, state.token, asked.tag.0, asked.token
-    ))
-    .with_help("nothing was touched; run the operation again, so that it takes a lease of its own"))
-}
+use crate::failure::Failure;
 
 /// Refuses a primary and a secondary of which one contains the other.
 pub(super) fn nested(pair: &PairRef) -> Result<(), Failure> {
@@ -46,7 +34,7 @@ pub(super) fn real(path: &Path) -> PathBuf {
 
 /// Refuses to make the copy as empty as a mount point on which the primary's file system is not mounted.
 pub(super) fn emptied(pair: &PairRef, state: &State, inode: u64, survey: &Survey) -> Result<(), Failure> {
-    if survey.entries > 0 || survey.extra.entries == 0 || state.primary_inode == inode {
+    if survey.entries > 0 || survey.extra.entries == 0 || state.extra.primary_inode == inode {
         return Ok(());
     }
     Err(Failure::refused(format!(

@@ -8,7 +8,10 @@ use std::{
 
 use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb};
 
-use super::pairs::{Asked, Difference, PairDriver};
+use super::{
+    book::{Verb, done, open, open_or_new, unusable},
+    pairs::{Asked, Difference, PairDriver},
+};
 use crate::{
     context::{Clock, Work},
     failure::Failure,
@@ -18,13 +21,12 @@ mod apply;
 mod attributes;
 mod compare;
 mod content;
-mod copy_out;
+pub(super) mod copy_out;
 mod difference;
 mod guard;
 mod index;
 mod links;
 mod list;
-mod lock;
 mod overwrite;
 mod packed;
 mod pass;
@@ -39,7 +41,6 @@ mod survey;
 mod tree;
 mod walk;
 
-use lock::Lock;
 use pass::Pass;
 use state::{DATA, State};
 
@@ -54,49 +55,9 @@ impl DirectoryPairs {
         Self { clock }
     }
 
-    fn pass<'a>(&'a self, pair: &'a PairRef, asked: &'a Asked<'a>, verb: PairVerb) -> Pass<'a> {
-        let (during, after, broken) = match verb {
-            PairVerb::Split => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
-            // The image is as good as before, whatever becomes of the primary.
-            PairVerb::Restore => (PairStatus::Rcpy, PairStatus::Psus, PairStatus::Rcpy),
-            PairVerb::Resync | PairVerb::Overwrite => (PairStatus::Copy, PairStatus::Pair, PairStatus::Psue),
-        };
-        let clock = &*self.clock;
-        let counts_epoch = verb == PairVerb::Resync;
-        Pass { pair, asked, clock, verb, during, after, broken, counts_epoch, order: None }
+    fn verb<'a>(&'a self, pair: &'a PairRef, asked: &'a Asked<'a>, verb: PairVerb) -> Verb<'a> {
+        Verb { pair, asked, clock: &*self.clock, verb, order: None }
     }
-}
-
-/// The pair's state under its lock; refused if it was never made or the token is an older one.
-fn open(pair: &PairRef, asked: &Asked<'_>) -> Result<(Lock, State), Failure> {
-    if State::read(pair)?.is_none() {
-        return Err(unusable(pair, PairStatus::Smpl, "made: resync it first"));
-    }
-    let lock = Lock::take(pair, &asked.tag)?;
-    let state =
-        State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "made: resync it first"))?;
-    guard::token(pair, &state, asked)?;
-    Ok((lock, state))
-}
-
-/// The same; a pair that was never made is one that will be.
-fn open_or_new(pair: &PairRef, asked: &Asked<'_>, clock: &dyn Clock) -> Result<(Lock, State), Failure> {
-    guard::nested(pair)?;
-    let _ = State::read(pair)?;
-    let lock = Lock::take(pair, &asked.tag)?;
-    let state = State::read(pair)?.unwrap_or_else(|| State::new(pair, clock.now()));
-    guard::token(pair, &state, asked)?;
-    Ok((lock, state))
-}
-
-fn unusable(pair: &PairRef, status: PairStatus, wanted: &str) -> Failure {
-    Failure::refused(format!("pair {} is {status}; it has to be {wanted}", pair.copy_group))
-}
-
-/// What was reported, if this very verb was done already.
-fn done(state: &State, asked: &Asked<'_>, verb: PairVerb, status: PairStatus) -> Option<CopyReport> {
-    let last = state.last.as_ref().filter(|last| last.verb == verb && last.tag == asked.tag)?;
-    last.report.clone().filter(|_| state.status == status && last.ended.is_some())
 }
 
 impl PairDriver for DirectoryPairs {
@@ -113,12 +74,13 @@ impl PairDriver for DirectoryPairs {
             ))
             .with_help("mount or make it, or correct its path in the site file"));
         }
-        let (_lock, mut state) = open_or_new(pair, asked, &*self.clock)?;
+        guard::nested(pair)?;
+        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
                 .with_help("complete the restore, then run again"));
         }
-        self.pass(pair, asked, PairVerb::Resync).run(&mut state)
+        Pass { verb: self.verb(pair, asked, PairVerb::Resync) }.run(&mut state)
     }
 
     fn split(&self, pair: &PairRef, order: u64, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
@@ -131,7 +93,8 @@ impl PairDriver for DirectoryPairs {
         if state.status != PairStatus::Pair && !is_interrupted {
             return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
         }
-        Pass { order: Some(order), ..self.pass(pair, asked, PairVerb::Split) }.run(&mut state)
+        let verb = Verb { order: Some(order), ..self.verb(pair, asked, PairVerb::Split) };
+        Pass { verb }.run(&mut state)
     }
 
     fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
@@ -145,7 +108,7 @@ impl PairDriver for DirectoryPairs {
             std::fs::create_dir(&pair.primary)
                 .map_err(|error| Failure::io("make the directory", &pair.primary, &error))?;
         }
-        self.pass(pair, asked, PairVerb::Restore).run(&mut state)
+        Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.run(&mut state)
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
@@ -155,7 +118,7 @@ impl PairDriver for DirectoryPairs {
         difference::difference(pair, &state, work)
     }
 
-    fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure> {
+    fn open_image(&self, pair: &PairRef, _: &Path) -> Result<PathBuf, Failure> {
         let status = self.status(pair)?.status;
         let data = pair.secondary.join(DATA);
         if status != PairStatus::Psus {
@@ -172,28 +135,19 @@ impl PairDriver for DirectoryPairs {
         Ok(data)
     }
 
-    fn begin_overwrite(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
-        let (_lock, mut state) = open_or_new(pair, asked, &*self.clock)?;
+    fn begin_overwrite(&self, pair: &PairRef, _: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
+        guard::nested(pair)?;
+        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
                 .with_help("complete the restore, then run again"));
         }
-        overwrite::begin(pair, &mut state, asked)
+        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state)
     }
 
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
         let (_lock, mut state) = open(pair, asked)?;
-        overwrite::end(pair, &mut state, report, asked, &*self.clock)
-    }
-
-    fn copy_out(
-        &self,
-        image: &Path,
-        paths: &[PathBuf],
-        to: &Path,
-        work: &Work,
-    ) -> Result<CopyReport, Failure> {
-        copy_out::copy_out(image, paths, to, work)
+        overwrite::end(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, report)
     }
 
     fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {

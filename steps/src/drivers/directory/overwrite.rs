@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::pair::{CopyReport, LastVerb, PairRef, PairStatus, PairVerb};
+use resplit_operations::pair::{CopyReport, PairRef, PairStatus, PairVerb};
 
 use super::{
     list::{Buffer, list},
@@ -15,17 +15,13 @@ use super::{
     state::{DATA, NEW_DATA, State},
     tree::Tree,
 };
-use crate::{context::Clock, drivers::pairs::Asked, failure::Failure};
+use crate::{drivers::book::Verb, failure::Failure};
 
 /// Readies `data/`: it is empty and nothing is known of it.
-pub(super) fn begin(pair: &PairRef, state: &mut State, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
-    state.status = PairStatus::Copy;
-    state.epoch += 1;
-    state.token = asked.token;
-    state.settled = false;
-    state.error = None;
-    state.last =
-        Some(LastVerb { tag: asked.tag.clone(), verb: PairVerb::Overwrite, ended: None, report: None });
+pub(super) fn begin(verb: &Verb<'_>, state: &mut State) -> Result<PathBuf, Failure> {
+    let (pair, asked) = (verb.pair, verb.asked);
+    state.extra.settled = false;
+    verb.begin(state);
     state.write(&pair.secondary)?;
     let data = pair.secondary.join(DATA);
     make(pair, &data)?;
@@ -51,13 +47,8 @@ fn make(pair: &PairRef, data: &Path) -> Result<(), Failure> {
 }
 
 /// Makes what was written the image. Asked again after it was done, it is done.
-pub(super) fn end(
-    pair: &PairRef,
-    state: &mut State,
-    report: &CopyReport,
-    asked: &Asked<'_>,
-    clock: &dyn Clock,
-) -> Result<(), Failure> {
+pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
+    let (pair, asked) = (verb.pair, verb.asked);
     let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
     match (state.status, last) {
         (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
@@ -72,13 +63,6 @@ pub(super) fn end(
     }
     let tree = Tree::open(&pair.secondary.join(DATA))?;
     rustix::fs::syncfs(tree.root()).map_err(|error| tree.failure("make durable", b"", b"", error))?;
-    state.status = PairStatus::Psus;
-    state.token = asked.token;
-    state.last = Some(LastVerb {
-        tag: asked.tag.clone(),
-        verb: PairVerb::Overwrite,
-        ended: Some(clock.now()),
-        report: Some(report.clone()),
-    });
+    verb.end(state, report);
     state.write(&pair.secondary)
 }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use resplit_operations::pair::{CopyReport, LastVerb, PairRef, PairStatus, PairVerb};
+use resplit_operations::pair::{CopyReport, PairVerb};
 
 use super::{
     apply::Apply,
@@ -21,50 +21,39 @@ use super::{
     survey::{Survey, survey},
     tree::Tree,
 };
-use crate::{context::Clock, drivers::pairs::Asked, failure::Failure};
+use crate::{drivers::book::Verb, failure::Failure};
 
 /// A verb that copies.
 pub(super) struct Pass<'a> {
-    pub(super) pair: &'a PairRef,
-    pub(super) asked: &'a Asked<'a>,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) verb: PairVerb,
-    /// The pair's status while it runs, once it is done, and if it fails.
-    pub(super) during: PairStatus,
-    pub(super) after: PairStatus,
-    pub(super) broken: PairStatus,
-    /// Whether the content of the secondary begins to change.
-    pub(super) counts_epoch: bool,
-    /// What orders the backup, of a split.
-    pub(super) order: Option<u64>,
+    pub(super) verb: Verb<'a>,
 }
 
 impl Pass<'_> {
     fn direction(&self) -> Direction {
-        if self.verb == PairVerb::Restore { Direction::Restore } else { Direction::Resync }
+        if self.verb.verb == PairVerb::Restore { Direction::Restore } else { Direction::Resync }
     }
 
     /// Makes the pass. `state` is what the pair has, and then what it has become.
     pub(super) fn run(&self, state: &mut State) -> Result<CopyReport, Failure> {
         let moment = Moment::of_stamps();
-        let primary = Tree::open(&self.pair.primary)?;
+        let primary = Tree::open(&self.verb.pair.primary)?;
         let root = Stat::of(primary.root()).map_err(|error| primary.failure("look at", b"", b"", error))?;
-        let data = self.pair.secondary.join(DATA);
+        let data = self.verb.pair.secondary.join(DATA);
         // A first copy is made aside, so that there is none until it is whole. What an interrupted pass has left is
         // taken up; where there is nothing, the directory that the lock has made has the same file system.
-        let aside = self.pair.secondary.join(NEW_DATA);
-        let is_new = self.verb != PairVerb::Restore && !data.exists();
+        let aside = self.verb.pair.secondary.join(NEW_DATA);
+        let is_new = self.verb.verb != PairVerb::Restore && !data.exists();
         let is_begun = is_new && aside.exists();
         let secondary = Tree::open(match (is_new, is_begun) {
             (false, _) => &data,
             (true, true) => &aside,
-            (true, false) => &self.pair.secondary,
+            (true, false) => &self.verb.pair.secondary,
         })?;
         let index = self.index(state);
         let is_quick = !is_new
-            && self.verb != PairVerb::Restore
-            && state.settled
-            && index.as_ref().is_some_and(|index| index.header.pass == state.pass);
+            && self.verb.verb != PairVerb::Restore
+            && state.extra.settled
+            && index.as_ref().is_some_and(|index| index.header.pass == state.extra.pass);
         let (from, to) = match self.direction() {
             Direction::Resync => (&primary, &secondary),
             Direction::Restore => (&secondary, &primary),
@@ -74,20 +63,20 @@ impl Pass<'_> {
             Some(index) if is_quick => Against::Index(index),
             index => Against::Tree { to, index: index.as_ref(), direction: self.direction() },
         };
-        let mut survey = survey(from, &against, self.asked.work)?;
-        if self.verb != PairVerb::Restore {
-            guard::emptied(self.pair, state, root.ino, &survey)?;
+        let mut survey = survey(from, &against, self.verb.asked.work)?;
+        if self.verb.verb != PairVerb::Restore {
+            guard::emptied(self.verb.pair, state, root.ino, &survey)?;
         }
         let copier = Copier::new();
         space::check(from, to, &survey, &copier)?;
-        self.asked.work.check()?;
+        self.verb.asked.work.check()?;
 
-        self.begin(state);
+        self.verb.begin(state);
         let report = if is_quick && survey.is_equal() {
             CopyReport { entries: survey.entries, bytes: survey.bytes, ..CopyReport::default() }
         } else {
-            state.settled = false;
-            state.write(&self.pair.secondary)?;
+            state.extra.settled = false;
+            state.write(&self.verb.pair.secondary)?;
             let kept = index.as_ref().filter(|_| is_quick);
             let kept = Kept { state, index: kept, moment };
             let done = if is_new && !is_begun {
@@ -95,14 +84,14 @@ impl Pass<'_> {
             } else {
                 self.change(from, to, is_new, &mut survey, &copier, &kept)
             };
-            let report = done.map_err(|failure| self.broken(state, failure))?;
-            state.pass += 1;
+            let report = done.map_err(|failure| self.verb.broken(state, failure))?;
+            state.extra.pass += 1;
             report
         };
-        state.settled = true;
-        state.primary_inode = root.ino;
-        self.end(state, &report);
-        state.write(&self.pair.secondary)?;
+        state.extra.settled = true;
+        state.extra.primary_inode = root.ino;
+        self.verb.end(state, &report);
+        state.write(&self.verb.pair.secondary)?;
         Ok(report)
     }
 
@@ -116,11 +105,12 @@ impl Pass<'_> {
         copier: &Copier,
         kept: &Kept<'_>,
     ) -> Result<CopyReport, Failure> {
-        let apply = Apply { from, to, direction: self.direction(), is_new, copier, work: self.asked.work };
+        let apply =
+            Apply { from, to, direction: self.direction(), is_new, copier, work: self.verb.asked.work };
         let report = apply.run(survey)?;
         let moment = self.settle(kept.moment);
-        let header = Header { pair: kept.state.identity(), pass: kept.state.pass + 1, moment };
-        let secondary = &self.pair.secondary;
+        let header = Header { pair: kept.state.identity(), pass: kept.state.extra.pass + 1, moment };
+        let secondary = &self.verb.pair.secondary;
         let (new, index) = (secondary.join(NEW_INDEX), secondary.join(INDEX));
         let write = || -> io::Result<()> {
             let mut file = File::create(&new)?;
@@ -158,38 +148,8 @@ impl Pass<'_> {
 
     /// The index of the last pass, if it can be relied upon at all.
     fn index(&self, state: &State) -> Option<Index> {
-        let index = Index::read(fs::read(self.pair.secondary.join(INDEX)).ok()?)?;
+        let index = Index::read(fs::read(self.verb.pair.secondary.join(INDEX)).ok()?)?;
         (index.header.pair == state.identity()).then_some(index)
-    }
-
-    fn begin(&self, state: &mut State) {
-        state.status = self.during;
-        state.epoch += u64::from(self.counts_epoch);
-        state.token = self.asked.token;
-        state.error = None;
-        state.last =
-            Some(LastVerb { tag: self.asked.tag.clone(), verb: self.verb, ended: None, report: None });
-    }
-
-    fn end(&self, state: &mut State, report: &CopyReport) {
-        state.status = self.after;
-        state.backed_up = self.order.unwrap_or(state.backed_up);
-        if let Some(last) = &mut state.last {
-            last.ended = Some(self.clock.now());
-            last.report = Some(report.clone());
-        }
-    }
-
-    /// Notes that the verb failed. If even that cannot be written, the status says that the verb runs, and it does not.
-    fn broken(&self, state: &mut State, failure: Failure) -> Failure {
-        if failure.class != crate::failure::FailureClass::Cancelled {
-            state.status = self.broken;
-            state.error = Some(failure.message.clone());
-            if let Err(error) = state.write(&self.pair.secondary) {
-                tracing::warn!(pair = %self.pair.copy_group, %error, "the pair's status could not be noted");
-            }
-        }
-        failure
     }
 }
 

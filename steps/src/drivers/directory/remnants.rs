@@ -7,8 +7,8 @@ use std::{
 
 use resplit_operations::pair::{PairRef, PairStatus, PairVerb};
 
-use super::state::{DATA, NEW, NEW_DATA, State};
-use crate::failure::Failure;
+use super::state::{DATA, NEW_DATA, State};
+use crate::{drivers::book::NEW, failure::Failure};
 
 /// The most that are named.
 const MOST: usize = 1000;

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::mounts::{Mount, open_directory, own_program};
+use crate::drivers::mounts::{Mount, open_directory, own_program};
 use crate::failure::Failure;
 
 /// The types of file systems that can be frozen.

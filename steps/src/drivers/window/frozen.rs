@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use super::{guard::Program, mounts};
+use super::guard::Program;
 use crate::{
-    drivers::{identity::Processes, quiesce::Watchdog},
+    drivers::{identity::Processes, mounts, quiesce::Watchdog},
     failure::Failure,
 };
 

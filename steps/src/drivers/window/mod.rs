@@ -22,12 +22,11 @@ use super::{
     quiesce::{Watchdog, WindowKeeper},
     system,
 };
-use crate::{facts::Window, failure::Failure};
+use crate::{drivers::mounts, facts::Window, failure::Failure};
 
 mod check;
 mod frozen;
 mod guard;
-mod mounts;
 mod protocol;
 mod seen;
 mod watchdog;

@@ -60,10 +60,10 @@ impl PairDriver for Pairs {
     fn difference(&self, _: &PairRef, _: &Work) -> Result<Difference, Failure> {
         refused()
     }
-    fn image(&self, pair: &PairRef) -> Result<PathBuf, Failure> {
+    fn open_image(&self, pair: &PairRef, _: &Path) -> Result<PathBuf, Failure> {
         Ok(pair.secondary.join("data"))
     }
-    fn begin_overwrite(&self, _: &PairRef, _: &Asked<'_>) -> Result<PathBuf, Failure> {
+    fn begin_overwrite(&self, _: &PairRef, _: &Path, _: &Asked<'_>) -> Result<PathBuf, Failure> {
         refused()
     }
     fn end_overwrite(&self, _: &PairRef, _: &CopyReport, _: &Asked<'_>) -> Result<(), Failure> {
@@ -142,7 +142,11 @@ impl World {
             run: "documents-9".into(),
             directory,
             drivers: Drivers {
-                directory: Arc::new(Pairs(Mutex::new([(GROUP.into(), state)].into()))),
+                pairs: [(
+                    PairDriverKind::Directory,
+                    Arc::new(Pairs(Mutex::new([(GROUP.into(), state)].into()))) as Arc<dyn PairDriver>,
+                )]
+                .into(),
                 virtual_library: Arc::new(VirtualLibrary::new()),
                 commands: Arc::new(Shims::new("/nonexistent".into(), Vec::new())),
             },

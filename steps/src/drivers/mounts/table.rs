@@ -1,9 +1,10 @@
 //! Which mounted file system a file belongs to.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStringExt},
     path::{Path, PathBuf},
 };
 
@@ -11,27 +12,29 @@ use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, statx};
 
 /// A mounted file system, as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(in crate::drivers) struct Mount {
     /// Its number.
-    pub(super) id: u64,
+    pub(in crate::drivers) id: u64,
     /// The file system, however often it is mounted: `major:minor`.
-    pub(super) device: String,
+    pub(in crate::drivers) device: String,
     /// What of the file system is mounted: `/` is all of it.
-    pub(super) root: String,
+    pub(in crate::drivers) root: String,
+    /// Where it is mounted.
+    pub(in crate::drivers) point: PathBuf,
     /// Its type.
-    pub(super) kind: String,
+    pub(in crate::drivers) kind: String,
 }
 
 impl Mount {
     /// The mount that an open file was opened through, and whether the file is the mount's root.
-    pub(super) fn of_file(file: impl AsFd) -> io::Result<(Self, bool)> {
+    pub(in crate::drivers) fn of_file(file: impl AsFd) -> io::Result<(Self, bool)> {
         let status = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
         let is_root = status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
         Ok((Self::numbered(&status)?, is_root))
     }
 
     /// The mount that a path is in; of the nearest parent that exists, if it does not itself.
-    pub(super) fn of_path(path: &Path) -> io::Result<Self> {
+    pub(in crate::drivers) fn of_path(path: &Path) -> io::Result<Self> {
         for path in path.ancestors() {
             match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
                 Ok(status) => return Self::numbered(&status),
@@ -49,7 +52,7 @@ impl Mount {
 
     /// The file system's device, and those that hold the files behind it, where it is on a loop device: what is written
     /// to one ends in the next.
-    pub(super) fn devices(&self) -> Vec<String> {
+    pub(in crate::drivers) fn devices(&self) -> Vec<String> {
         const DEEPEST: usize = 8;
         let mut devices = vec![self.device.clone()];
         let mut device = self.device.clone();
@@ -69,34 +72,61 @@ impl Mount {
                 "this kernel does not say which mount a file is in (it is older than 5.8)",
             ));
         }
-        let list = fs::read_to_string("/proc/self/mountinfo")?;
-        list.lines()
-            .filter_map(Self::parse)
+        Self::all()?
+            .into_iter()
             .find(|mount| mount.id == status.stx_mnt_id)
             .ok_or_else(|| io::Error::other("its mount is not listed in /proc/self/mountinfo"))
     }
 
+    /// All that this process sees, in the order in which they were mounted.
+    pub(in crate::drivers) fn all() -> io::Result<Vec<Self>> {
+        // A mount point may hold any byte but NUL.
+        let list = fs::read("/proc/self/mountinfo")?;
+        Ok(list.split(|byte| *byte == b'\n').filter_map(Self::parse).collect())
+    }
+
     /// One line of `mountinfo`: number, parent, device, root, mount point, options, optional fields, `-`, type, source.
-    fn parse(line: &str) -> Option<Self> {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ');
-        let id = fields.next()?.parse().ok()?;
-        let device = fields.nth(1)?.to_owned();
-        let root = fields.next()?.to_owned();
-        let kind = file_system.split(' ').next()?.to_owned();
-        Some(Self { id, device, root, kind })
+    fn parse(line: &[u8]) -> Option<Self> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut fields = line.split(|byte| *byte == b' ');
+        let id = text(fields.next()?).parse().ok()?;
+        let device = text(fields.nth(1)?);
+        let root = text(fields.next()?);
+        let point = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
+        let kind = text(fields.skip_while(|field| *field != b"-").nth(1)?);
+        Some(Self { id, device, root, point, kind })
     }
 }
 
+/// A field of `mountinfo`: blank, tab, newline and backslash are written as three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *first == b'\\').and_then(|digits| str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
 /// Opens a directory for its file system's sake, not for its content's.
-pub(super) fn open_directory(path: &Path) -> io::Result<File> {
+pub(in crate::drivers) fn open_directory(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     Ok(open(path, flags, Mode::empty())?.into())
 }
 
 /// The running program, also if its file was replaced meanwhile.
-pub(super) fn own_program() -> PathBuf {
+pub(in crate::drivers) fn own_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
@@ -106,12 +136,18 @@ mod tests {
 
     #[test]
     fn a_line_of_the_mount_list_is_read_with_and_without_optional_fields() {
-        let wanted = Mount { id: 36, device: "7:0".into(), root: "/sub".into(), kind: "ext4".into() };
+        let wanted = Mount {
+            id: 36,
+            device: "7:0".into(),
+            root: "/sub".into(),
+            point: "/mnt/a b".into(),
+            kind: "ext4".into(),
+        };
         for optional in ["", " shared:1 master:2"] {
             let line = format!("36 35 7:0 /sub /mnt/a\\040b rw,noatime{optional} - ext4 /dev/loop0 rw");
-            assert_eq!(Mount::parse(&line), Some(wanted.clone()));
+            assert_eq!(Mount::parse(line.as_bytes()), Some(wanted.clone()));
         }
-        assert_eq!(Mount::parse("36 35 7:0 /sub"), None);
+        assert_eq!(Mount::parse(b"36 35 7:0 /sub"), None);
     }
 
     #[test]

@@ -11,11 +11,11 @@ use std::{
 use resplit_operations::pair::{PairRef, Tag};
 use rustix::{fs::FlockOperation, io::Errno};
 
-use super::state::LOCK;
+use super::LOCK;
 use crate::failure::Failure;
 
 /// Held until it is dropped.
-pub(super) struct Lock {
+pub(in crate::drivers) struct Lock {
     file: File,
 }
 
@@ -28,7 +28,7 @@ impl Drop for Lock {
 
 impl Lock {
     /// Takes the lock of a pair, making the secondary's directory if it is not there.
-    pub(super) fn take(pair: &PairRef, tag: &Tag) -> Result<Self, Failure> {
+    pub(in crate::drivers) fn take(pair: &PairRef, tag: &Tag) -> Result<Self, Failure> {
         make_directory(&pair.secondary)
             .map_err(|error| Failure::io("make the directory", &pair.secondary, &error))?;
         let path = pair.secondary.join(LOCK);

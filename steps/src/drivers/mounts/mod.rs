@@ -1,0 +1,126 @@
+//! What is mounted where; and images that are volumes, mounted in directories of ours for as long as a step reads them.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::failure::Failure;
+
+mod table;
+
+pub(in crate::drivers) use table::{Mount, open_directory, own_program};
+
+/// Mounts a device, or a file that holds a file system, at a directory that is made. Asked again, it is done already.
+///
+/// # Errors
+/// What mount(8) says, as a refusal: nothing is mounted then.
+pub fn open(source: &Path, options: &str, at: &Path) -> Result<(), Failure> {
+    if is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))? {
+        return Ok(());
+    }
+    fs::create_dir_all(at).map_err(|error| Failure::io("make the directory", at, &error))?;
+    run(Command::new("mount").args(["-o", options, "--"]).arg(source).arg(at))
+        .map_err(|text| Failure::refused(format!("cannot mount {}: {text}", source.display())))
+}
+
+/// Unmounts whatever is mounted at a directory of ours or below, last mounted first, and removes the directories, which
+/// are empty then. Asked again, it is done already. Gives how many file systems were unmounted.
+///
+/// # Errors
+/// A file system that is in use stays mounted: a temporary failure that names it.
+pub fn close(at: &Path) -> Result<usize, Failure> {
+    let failure = |error: &io::Error| Failure::io("look up the mounts at", at, error);
+    if matches!(at.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
+        return Ok(0);
+    }
+    let real = at.canonicalize().map_err(|error| failure(&error))?;
+    let mounted: Vec<PathBuf> = Mount::all()
+        .map_err(|error| failure(&error))?
+        .into_iter()
+        .map(|mount| mount.point)
+        .filter(|point| point.starts_with(&real))
+        .collect();
+    for point in mounted.iter().rev() {
+        run(Command::new("umount").arg("--").arg(point)).map_err(|text| {
+            Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
+                "end what uses it (fuser -vm {}), then resplit leftovers release",
+                point.display()
+            ))
+        })?;
+    }
+    remove_empty(&real).map_err(|error| Failure::io("remove the directory", at, &error))?;
+    Ok(mounted.len())
+}
+
+/// Whether something is mounted exactly there.
+fn is_mount_point(at: &Path) -> io::Result<bool> {
+    let real = match at.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(Mount::all()?.iter().any(|mount| mount.point == real))
+}
+
+/// Removes a directory and the directories in it. Anything else that is there stays, and is an error: only what is empty
+/// can be removed by mistake without loss.
+fn remove_empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        fs::remove_dir(entry?.path())?;
+    }
+    fs::remove_dir(directory)
+}
+
+/// Runs a program of the system to its end; gives what it said if it failed.
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let ended = command
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run {name}: {error}"))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr).trim().replace('\n', "; ");
+    Err(if said.is_empty() { format!("{name} ended with {}", ended.status) } else { said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_removes_empty_directories_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let at = place.path().join("run");
+        assert_eq!(close(&at).unwrap(), 0);
+        fs::create_dir_all(at.join("volume")).unwrap();
+        assert_eq!(close(&at).unwrap(), 0);
+        assert!(!at.exists());
+        fs::create_dir_all(at.join("volume")).unwrap();
+        fs::write(at.join("volume/file"), "kept").unwrap();
+        assert!(close(&at).is_err());
+        assert_eq!(fs::read(at.join("volume/file")).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_file_system_in_a_file_is_mounted_and_unmounted() {
+        let place = tempfile::tempdir().unwrap();
+        let image = place.path().join("image");
+        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        let made = Command::new("mkfs.ext4").arg("-q").arg(&image).status();
+        let at = place.path().join("run/volume");
+        if !made.is_ok_and(|status| status.success()) || open(&image, "ro", &at).is_err() {
+            eprintln!("skipped: no mkfs.ext4, or no loop devices");
+            return;
+        }
+        assert!(at.join("lost+found").is_dir());
+        open(&image, "ro", &at).unwrap();
+        assert_eq!(close(&place.path().join("run")).unwrap(), 1);
+        assert!(!place.path().join("run").exists());
+    }
+}

@@ -21,6 +21,7 @@ use resplit_operations::{
 };
 
 use crate::{
+    contract::Obligation,
     drivers::{
         Drivers,
         media::{LibraryRef, MediaDriver},
@@ -111,6 +112,19 @@ impl Context<'_> {
     /// Where this run mounts images that are volumes.
     pub fn mounts(&self) -> PathBuf {
         self.directories.mounts.join(&self.run.0)
+    }
+
+    /// The duty to unmount what this run mounts of the images of volumes; none where they are trees.
+    pub fn close_images<'v>(
+        &self,
+        volumes: impl IntoIterator<Item = &'v VolumeId>,
+    ) -> Result<Option<Obligation>, Failure> {
+        for volume in volumes {
+            if self.pair_driver(volume)?.mounts_images() {
+                return Ok(Some(Obligation::CloseImages { at: self.mounts() }));
+            }
+        }
+        Ok(None)
     }
 
     /// A record of this host.

@@ -41,6 +41,11 @@ pub trait PairDriver: Send + Sync {
     /// gives the same. [`super::mounts::close`] undoes it, whatever the driver.
     fn open_image(&self, pair: &PairRef, at: &Path) -> Result<PathBuf, Failure>;
 
+    /// Whether an image is a volume, which has to be mounted before it can be read.
+    fn mounts_images(&self) -> bool {
+        false
+    }
+
     /// What a backup of this primary reads, as far as it can be told beforehand.
     fn content(&self, primary: &Path) -> Result<Content, Failure> {
         Ok(Content::Tree(primary.to_owned()))

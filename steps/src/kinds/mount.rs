@@ -42,15 +42,15 @@ impl Step for Mount {
             let text = format!("backup {} is mounted by run {holder}", record.id);
             return Err(Failure::refused(text).with_help(format!("resplit show {holder}")));
         }
-        let close = Obligation::CloseImages { at: context.mounts() };
+        let close = context.close_images(record.origin.images.iter().map(|image| &image.volume))?;
         // An operator's own lock stays as it is: it outlives the run.
         if record.lock.as_ref().is_some_and(|lock| lock.run.is_none()) {
-            return Ok(Intent { obligations: vec![close], ..Intent::default() });
+            return Ok(Intent { obligations: close.into_iter().collect(), ..Intent::default() });
         }
         let lock = Lock { run: Some(context.run.clone()), since: context.clock.now() };
         Ok(Intent {
             changes: vec![CatalogChange::Lock { id: record.id, lock }],
-            obligations: vec![Obligation::Unmount { id: record.id }, close],
+            obligations: std::iter::once(Obligation::Unmount { id: record.id }).chain(close).collect(),
             ..Intent::default()
         })
     }

@@ -77,10 +77,9 @@ impl Step for Restoring<'_> {
         let Some(to) = &self.0.to else { return Ok(Intent::default()) };
         let elsewhere = Elsewhere::new(to, &self.0.paths, context.run);
         elsewhere.check_free()?;
-        let obligations = vec![
-            Obligation::RemoveStaging { path: elsewhere.staging().to_owned() },
-            Obligation::CloseImages { at: context.mounts() },
-        ];
+        let staging = Obligation::RemoveStaging { path: elsewhere.staging().to_owned() };
+        let close = context.close_images([&self.0.volume])?;
+        let obligations = std::iter::once(staging).chain(close).collect();
         Ok(Intent { obligations, ..Intent::default() })
     }
 

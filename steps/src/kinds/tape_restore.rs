@@ -133,7 +133,7 @@ impl Step for TapeRestoreStep<'_> {
             changes.extend(overwritten::evict(context, &bound.pair.copy_group, &by)?);
         }
         changes.dedup();
-        let obligations = vec![Obligation::CloseImages { at: context.mounts() }];
+        let obligations = context.close_images(context.binding.pairs.keys())?.into_iter().collect();
         Ok(Intent { reserved: Some((context.reserve)()), changes, obligations, ..Intent::default() })
     }
 

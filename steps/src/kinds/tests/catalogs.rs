@@ -108,8 +108,8 @@ fn a_stale_record_is_not_mounted_and_one_of_another_epoch_neither() {
     let intent = mounted(|record| record).unwrap();
     assert_eq!(
         (intent.changes.len(), intent.obligations.len()),
-        (1, 2),
-        "a lock, and the duties to take it off and to unmount"
+        (1, 1),
+        "a lock, and the duty to take it off"
     );
     assert!(mounted(stale).unwrap_err().message.contains("is stale"));
     let changed = |mut record: Record| {

@@ -1,5 +1,6 @@
 //! The command line of resplit.
 
+mod accepted;
 mod backups;
 mod build;
 mod cli;

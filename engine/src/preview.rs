@@ -58,6 +58,7 @@ fn rows(
     mut refusals: Vec<Failure>,
 ) -> Result<PlanPreview, Failure> {
     let refused = !refusals.is_empty();
+    let measure = submit.measure;
     let (site, shared) = (Arc::new(submit.plan.site.clone()), Arc::new(binding.clone()));
     let state = hypothetical(engine, submit);
     let windows: Vec<_> =
@@ -77,7 +78,14 @@ fn rows(
                 refusals.push(failure);
                 Preview::default()
             });
-            follow_on(preview, &step.action, &shared, &mut predicted)
+            let mut preview = follow_on(preview, &step.action, &shared, &mut predicted);
+            if measure && let Action::Resync(resync) = &step.action {
+                match pending(engine, &state, &shared, &resync.volume) {
+                    Ok(note) => preview.notes.push(note),
+                    Err(failure) => refusals.push(failure),
+                }
+            }
+            preview
         };
         rows.push(PreviewRow {
             step: step.id.clone(),
@@ -89,6 +97,24 @@ fn rows(
         });
     }
     Ok(PlanPreview { binding, refusals, waits, rows })
+}
+
+/// What a resync of a volume's pair would do, measured.
+fn pending(
+    engine: &Engine,
+    state: &RunState,
+    binding: &Binding,
+    volume: &VolumeId,
+) -> Result<String, Failure> {
+    let kind = state.plan.site.volumes.get(volume).map(|volume| volume.driver);
+    let (Some(kind), Some(bound)) = (kind, binding.pairs.get(volume)) else {
+        return Err(Failure::permanent(format!("no pair of volume '{volume}' was chosen")));
+    };
+    let found = engine.drivers.pairs(kind)?.pending(&bound.pair, &Work::silent())?;
+    Ok(format!(
+        "{} differs by {} new, {} changed, {} removed: {} bytes to be copied",
+        bound.pair.copy_group, found.returned, found.replaced, found.removed, found.bytes
+    ))
 }
 
 /// A step finds a pair as the steps before it leave it, not as it is now.

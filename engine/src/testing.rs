@@ -175,7 +175,11 @@ impl Bench {
 
     /// What is submitted for an operation.
     pub(crate) fn submit(&self, operation: &str) -> Submit {
-        Submit { plan: backup(SITE, operation, self.directory.path()), options: RunOptions::default() }
+        Submit {
+            plan: backup(SITE, operation, self.directory.path()),
+            options: RunOptions::default(),
+            measure: false,
+        }
     }
 
     /// Runs an operation to its end.

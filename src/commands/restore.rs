@@ -24,7 +24,7 @@ use crate::{
     hosts, output,
     references::BackupName,
     render,
-    session::{self, Session, absolute},
+    session::{self, Place, Session, absolute},
 };
 
 /// Restore a backup, or some of its files
@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 
 /// A medium, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum From {
+pub(crate) enum From {
     Disk,
     Tape,
 }
@@ -73,36 +73,61 @@ enum From {
 /// Chooses the backup, shows what would be lost, and restores.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.place()?;
-    let id = &arguments.operation;
-    let coordinator = compiled(session, &place, id)?.coordinator;
-    let engines = place.engines(hosts::local(&place.site)).await?;
-    let from = arguments.from.map(|from| match from {
-        From::Disk => RestoreFrom::Disk,
-        From::Tape => RestoreFrom::Tape,
-    });
-    let backup = arguments.backup.as_ref();
-    let asked = Asked { operation: id, coordinator: &coordinator, backup, from };
-    let Chosen { selector, from } = choose(&catalogs(&engines).await?, asked)?;
     let to = arguments.to.as_deref().map(absolute).transpose()?;
     let in_place = to.is_none();
-    let request = RestoreRequest { from, paths: arguments.paths.clone(), to };
-    let (_, operation) = place.definitions.operation(id).map_err(|report| session.problems(&report))?;
-    let plan = compile::restore(&place.site, &place.directory, id, operation, &request)
-        .map_err(|error| Stop::usage(format!("operation '{id}': {error}")))?;
-    let options = RunOptions {
-        no_wait: arguments.how.no_wait,
-        backup: Some(selector),
-        force: arguments.force,
-        generation: None,
+    let wanted = Wanted {
+        operation: &arguments.operation,
+        backup: arguments.backup.as_ref(),
+        from: arguments.from,
+        paths: &arguments.paths,
+        to,
     };
-    let client = place.coordinator(&plan).await?;
-    let submit = Submit { plan, options };
+    let options =
+        RunOptions { no_wait: arguments.how.no_wait, force: arguments.force, ..RunOptions::default() };
+    let submit = submission(session, &place, wanted, options).await?;
+    let client = place.coordinator(&submit.plan).await?;
     if in_place && !agreed(&client, &submit, arguments.yes, session).await? {
         return Err(Stop::new(Exit::Operator, "nothing was restored"));
     }
     // Whoever was asked may have taken longer than idle engines wait.
     let client = place.coordinator(&submit.plan).await?;
     start(&client, &submit, arguments.how, session).await
+}
+
+/// What is to be restored, as it was said.
+pub(crate) struct Wanted<'a> {
+    pub(crate) operation: &'a OperationId,
+    /// The newest that is still there, if not said.
+    pub(crate) backup: Option<&'a BackupName>,
+    /// Disk if the image is still there, if not said.
+    pub(crate) from: Option<From>,
+    /// All of the volumes, if none.
+    pub(crate) paths: &'a [PathBuf],
+    /// In place, if not said.
+    pub(crate) to: Option<PathBuf>,
+}
+
+/// Chooses the backup among the catalogs of all hosts, and compiles its restore.
+pub(crate) async fn submission(
+    session: &Session,
+    place: &Place,
+    wanted: Wanted<'_>,
+    options: RunOptions,
+) -> Result<Submit, Stop> {
+    let id = wanted.operation;
+    let coordinator = compiled(session, place, id)?.coordinator;
+    let engines = place.engines(hosts::local(&place.site)).await?;
+    let from = wanted.from.map(|from| match from {
+        From::Disk => RestoreFrom::Disk,
+        From::Tape => RestoreFrom::Tape,
+    });
+    let asked = Asked { operation: id, coordinator: &coordinator, backup: wanted.backup, from };
+    let Chosen { selector, from } = choose(&catalogs(&engines).await?, asked)?;
+    let request = RestoreRequest { from, paths: wanted.paths.to_vec(), to: wanted.to };
+    let (_, operation) = place.definitions.operation(id).map_err(|report| session.problems(&report))?;
+    let plan = compile::restore(&place.site, &place.directory, id, operation, &request)
+        .map_err(|error| Stop::usage(format!("operation '{id}': {error}")))?;
+    Ok(Submit { plan, options: RunOptions { backup: Some(selector), ..options }, measure: false })
 }
 
 /// Shows what a restore in place would do. Whether it is to be done: as was said, or is said now.

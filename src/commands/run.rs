@@ -1,5 +1,7 @@
 //! `resplit run`: makes a backup, and tells what happens meanwhile.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use resplit_engine::{
     client::Client,
@@ -10,6 +12,7 @@ use serde_json::json;
 
 use super::plan::compiled;
 use crate::{
+    accepted,
     exit::{Exit, Stop},
     follow::follow,
     output,
@@ -24,14 +27,18 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     resplit run documents\n  \
     resplit run documents --detach\n  \
+    resplit run --plan accepted.json\n  \
     resplit run documents --json --no-wait\n\n\
     With --json each event is printed as a line, the result last.")]
 pub(crate) struct Arguments {
     /// The operation
-    #[arg(value_name = "OPERATION")]
-    operation: OperationId,
+    #[arg(value_name = "OPERATION", required_unless_present = "plan")]
+    operation: Option<OperationId>,
     #[command(flatten)]
     how: How,
+    /// Run exactly what `resplit plan --out FILE` showed, or refuse
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operation", "generation"])]
+    plan: Option<PathBuf>,
     /// Use the pairs of this generation [default: the least recently backed up]
     #[arg(long, value_name = "N")]
     generation: Option<u32>,
@@ -51,14 +58,17 @@ pub(crate) struct How {
 /// Starts the run and follows it.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.place()?;
-    let plan = compiled(session, &place, &arguments.operation)?;
-    let client = place.coordinator(&plan).await?;
-    let options = RunOptions {
-        no_wait: arguments.how.no_wait,
-        generation: arguments.generation,
-        ..RunOptions::default()
+    let mut submit = match (&arguments.plan, &arguments.operation) {
+        (Some(file), _) => accepted::read(file)?,
+        (None, Some(operation)) => {
+            let options = RunOptions { generation: arguments.generation, ..RunOptions::default() };
+            Submit { plan: compiled(session, &place, operation)?, options, measure: false }
+        }
+        (None, None) => return Err(Stop::usage("an operation, or --plan FILE, has to be named")),
     };
-    start(&client, &Submit { plan, options }, arguments.how, session).await
+    submit.options.no_wait = arguments.how.no_wait;
+    let client = place.coordinator(&submit.plan).await?;
+    start(&client, &submit, arguments.how, session).await
 }
 
 /// Submits a run, and follows it unless it is to be left to itself.

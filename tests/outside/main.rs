@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod accepted;
 mod concurrent;
 mod freeze;
 mod hold;

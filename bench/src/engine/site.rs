@@ -103,7 +103,7 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
 
 /// Starts a run.
 pub(super) async fn submit(offer: &Offer, plan: Plan) -> Result<RunId, Box<dyn Error>> {
-    let submit = Submit { plan, options: RunOptions::default() };
+    let submit = Submit { plan, options: RunOptions::default(), measure: false };
     Ok(offer.submit(submit).await.map_err(|refusal| refusal.failure)?.run)
 }
 

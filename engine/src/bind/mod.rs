@@ -17,6 +17,7 @@ use crate::{
     world,
 };
 
+mod accepted;
 mod cartridge;
 mod generation;
 mod source;
@@ -51,7 +52,11 @@ pub(crate) async fn bind(
     if let Some(seen) = seen {
         engine.leases.outrun(&engine.store, seen)?;
     }
-    decide(&Known { plan, options, worlds: &worlds, run, tape_bound })
+    let binding = decide(&Known { plan, options, worlds: &worlds, run, tape_bound })?;
+    if let Some(accepted) = &options.accepted {
+        accepted::check(accepted, &binding)?;
+    }
+    Ok(binding)
 }
 
 /// Binds a plan to the world. Pure.

@@ -21,6 +21,9 @@ pub struct Submit {
     /// How.
     #[serde(default)]
     pub options: RunOptions,
+    /// For a preview: whether to measure what differs between the primaries and their secondaries, which reads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub measure: bool,
 }
 
 /// How a run is started.
@@ -35,6 +38,9 @@ pub struct RunOptions {
     pub backup: Option<Selector>,
     /// Restore even though processes use the primary.
     pub force: bool,
+    /// What was accepted beforehand: refused if the plan means anything else by the time it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Box<Binding>>,
 }
 
 /// Names a backup: an ID, on a host if it is said.

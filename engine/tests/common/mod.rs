@@ -109,7 +109,11 @@ pub fn submit() -> Submit {
         site: site(),
         steps: vec![step("export")],
     };
-    Submit { plan: Plan::new(data).unwrap(), options: resplit_engine::protocol::RunOptions::default() }
+    Submit {
+        plan: Plan::new(data).unwrap(),
+        options: resplit_engine::protocol::RunOptions::default(),
+        measure: false,
+    }
 }
 
 /// Waits until something is so.

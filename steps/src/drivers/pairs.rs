@@ -41,6 +41,10 @@ pub trait PairDriver: Send + Sync {
     /// gives the same. [`super::mounts::close`] undoes it, whatever the driver.
     fn open_image(&self, pair: &PairRef, at: &Path) -> Result<PathBuf, Failure>;
 
+    /// What a resync would do: how the secondary differs from the primary. `removed` and `replaced` are of the
+    /// secondary, `returned` is what only the primary has, `bytes` what would be written. Changes nothing.
+    fn pending(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure>;
+
     /// Whether an image is a volume, which has to be mounted before it can be read.
     fn mounts_images(&self) -> bool {
         false
@@ -102,7 +106,7 @@ pub struct Asked<'a> {
     pub work: &'a Work,
 }
 
-/// How a primary differs from the image that would be restored over it.
+/// How what would be overwritten differs from what it would be made equal to: of a restore, the primary from the image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
     /// Entries that only the primary has: they would be removed.

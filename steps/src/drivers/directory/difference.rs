@@ -1,4 +1,4 @@
-//! What a restore would destroy.
+//! What a restore would destroy, and what a resync would do.
 
 use std::fs;
 
@@ -53,6 +53,43 @@ pub(super) fn difference(pair: &PairRef, state: &State, work: &Work) -> Result<D
         } else {
             found.replaced += 1;
             found.example("replaced", &directory.path, name.unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+/// Compares the secondary with the primary, by the index where it can be relied upon. Nothing is changed. A file that
+/// may differ, which only reading would tell, counts as one that does.
+pub(super) fn pending(pair: &PairRef, state: &State, work: &Work) -> Result<Difference, Failure> {
+    let primary = Tree::open(&pair.primary)?;
+    let data = pair.secondary.join(DATA);
+    let copy = data.exists().then(|| Tree::open(&data)).transpose()?;
+    let index = fs::read(pair.secondary.join(INDEX))
+        .ok()
+        .and_then(Index::read)
+        .filter(|index| index.header.pair == state.identity());
+    let settled = |index: &&Index| state.extra.settled && index.header.pass == state.extra.pass;
+    let against = match (&copy, index.as_ref().filter(settled)) {
+        (Some(_), Some(index)) => Against::Index(index),
+        (Some(to), None) => Against::Tree { to, index: index.as_ref(), direction: Direction::Resync },
+        (None, _) => Against::Nothing,
+    };
+    let survey = survey(&primary, &against, work)?;
+    let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
+    for directory in &survey.visited {
+        for removal in &directory.removals {
+            found.example("removed", &directory.path, &removal.name);
+        }
+        for change in &directory.changes {
+            let name = directory.entries.as_ref().map(|entries| &*entries[change.slot].name);
+            found.bytes += change.from.content();
+            if change.to.is_none() {
+                found.returned += 1;
+                found.example("new", &directory.path, name.unwrap_or_default());
+            } else {
+                found.replaced += 1;
+                found.example("changed", &directory.path, name.unwrap_or_default());
+            }
         }
     }
     Ok(found)

@@ -118,6 +118,11 @@ impl PairDriver for DirectoryPairs {
         difference::difference(pair, &state, work)
     }
 
+    fn pending(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
+        let state = State::read(pair)?.unwrap_or_else(|| State::new(pair, self.clock.now()));
+        difference::pending(pair, &state, work)
+    }
+
     fn open_image(&self, pair: &PairRef, _: &Path) -> Result<PathBuf, Failure> {
         let status = self.status(pair)?.status;
         let data = pair.secondary.join(DATA);

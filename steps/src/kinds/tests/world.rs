@@ -57,6 +57,9 @@ impl PairDriver for Pairs {
     fn restore(&self, _: &PairRef, _: &Asked<'_>) -> Result<CopyReport, Failure> {
         refused()
     }
+    fn pending(&self, _: &PairRef, _: &Work) -> Result<Difference, Failure> {
+        Ok(Difference::default())
+    }
     fn difference(&self, _: &PairRef, _: &Work) -> Result<Difference, Failure> {
         refused()
     }

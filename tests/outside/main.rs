@@ -14,5 +14,6 @@ mod operators;
 mod quickstart;
 mod real_tree;
 mod restore;
+mod several;
 mod site;
 mod tape;

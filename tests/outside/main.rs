@@ -4,6 +4,7 @@
 
 mod accepted;
 mod concurrent;
+mod drift;
 mod freeze;
 mod hold;
 mod kills;

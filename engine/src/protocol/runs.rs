@@ -38,6 +38,9 @@ pub struct RunOptions {
     pub backup: Option<Selector>,
     /// Restore even though processes use the primary.
     pub force: bool,
+    /// Restore even over something else than the backup was made from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accept_drift: bool,
     /// What was accepted beforehand: refused if the plan means anything else by the time it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Box<Binding>>,

@@ -59,6 +59,7 @@ impl Step for Restoring<'_> {
         preview.now = bound.status.to_string();
         preview.then = PairStatus::Psus.to_string();
         preview.notes.push(format!("overwrites {}", bound.pair.primary.display()));
+        preview.notes.extend(context.binding.drift.iter().map(|text| format!("although {text}")));
         // From tape the image is not there yet: what differs cannot be told.
         if context.binding.source.as_ref().is_some_and(|source| matches!(source.record.medium, Medium::Disk))
         {

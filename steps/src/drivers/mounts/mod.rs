@@ -9,7 +9,10 @@ use std::{
 
 use crate::failure::Failure;
 
+mod source;
 mod table;
+
+pub use source::source;
 
 pub(in crate::drivers) use table::{Mount, open_directory, own_program};
 

@@ -214,6 +214,7 @@ pub(super) fn record(id: u64, original: u64) -> Record {
             started: moment,
             ended: moment,
             images: vec![Image {
+                source: None,
                 volume: "v".into(),
                 copy_group: GROUP.into(),
                 generation: 0,

@@ -27,6 +27,7 @@ use crate::{
     obligations,
     peers::PeerEngines,
     protocol::EngineInfo,
+    rows,
     run::drive::Control,
     serve_step::Serving,
     store::{Found, Opened, Store, StoreError},
@@ -92,6 +93,13 @@ impl Engine {
     /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
     pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let (store, opened) = Store::open(&parts.state)?;
+        if let Err(error) = rows::formats::check(&store) {
+            // In order, so that the next one finds it as this one did.
+            if let Err(closing) = store.close() {
+                tracing::warn!("the store was not closed in order: {closing}");
+            }
+            return Err(error);
+        }
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {

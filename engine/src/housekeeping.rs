@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,9 +22,9 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
-    rows::RunRow,
+    rows::{self, LibraryPlace, RunRow},
     run::load,
-    store::{Batch, StoreError, Table},
+    store::{Batch, StoreError},
 };
 
 /// The most runs that are kept of one operation.
@@ -106,15 +106,15 @@ impl Engine {
     }
 
     fn try_export(&self, library: &LibraryId) -> Result<(), Failure> {
-        let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
+        let Some(directory) = rows::get::<LibraryPlace>(&self.store, &library_key(library))? else {
             return Ok(());
         };
         let records = self.catalog()?;
         let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
         let bytes =
             serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
-        let path = directory.join(format!("catalog-{}.json", self.host));
-        replace(&directory, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
+        let path = directory.0.join(format!("catalog-{}.json", self.host));
+        replace(&directory.0, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
     }
 
     /// Forgets runs that are long over, with their logs.
@@ -155,10 +155,10 @@ fn library_key(library: &LibraryId) -> String {
 /// Remembers where the libraries of this host are.
 pub(crate) fn remember_libraries(engine: &Engine, site: &Site) -> Result<(), StoreError> {
     for (id, library) in site.libraries.iter().filter(|(_, library)| library.host == engine.host) {
-        let known: Option<PathBuf> = engine.store.get(Table::Meta, &library_key(id))?;
-        if known.as_ref() != Some(&library.path) {
+        let place = LibraryPlace(library.path.clone());
+        if rows::get(&engine.store, &library_key(id))?.as_ref() != Some(&place) {
             let mut batch = Batch::default();
-            batch.put(Table::Meta, &library_key(id), &library.path)?;
+            rows::put(&mut batch, &library_key(id), &place)?;
             let _ = engine.store.commit(batch)?;
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::{
     background::any_readable,
     protocol::{Lease, LeaseReply, LeaseRequest},
+    rows::{self, NextNumber},
     store::{Batch, Store, StoreError, Table},
 };
 
@@ -37,6 +38,11 @@ fn key(lease: &Lease) -> String {
     format!("{resource}/{}", lease.run)
 }
 
+/// The fencing token that is given next.
+fn next_token(store: &Store) -> Result<u64, StoreError> {
+    Ok(rows::get::<NextNumber>(store, NEXT_TOKEN)?.map_or(1, |next| next.0))
+}
+
 /// Whether a lease keeps what it is on from another run.
 fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bool) -> bool {
     lease.run != request.run && (lease.owner.is_alive() || is_open(lease))
@@ -44,7 +50,7 @@ fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bo
 
 impl Leases {
     pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
-        let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
+        let given = rows::scan(store, "")?;
         let releases = u64::try_from(started.as_microsecond()).unwrap_or_default();
         Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(releases) })
     }
@@ -67,9 +73,9 @@ impl Leases {
         if let Some(held) = self.held(&given, request, &stands) {
             return Ok(held);
         }
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
+        let token = next_token(store)?;
         let mut batch = Batch::default();
-        batch.put(Table::Ids, NEXT_TOKEN, &token.saturating_add(1))?;
+        rows::put(&mut batch, NEXT_TOKEN, &NextNumber(token.saturating_add(1)))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
         let (gone, mut kept): (Vec<_>, Vec<_>) = given
             .iter()
@@ -87,7 +93,7 @@ impl Leases {
                 token,
                 since: now,
             };
-            batch.put(Table::Leases, &key(&lease), &lease)?;
+            rows::put(&mut batch, &key(&lease), &lease)?;
             kept.push(lease);
         }
         let _ = store.commit(batch)?;
@@ -124,10 +130,10 @@ impl Leases {
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.
     pub(crate) fn outrun(&self, store: &Store, seen: u64) -> Result<(), StoreError> {
         let _held = self.given();
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
+        let token = next_token(store)?;
         if token <= seen {
             let mut batch = Batch::default();
-            batch.put(Table::Ids, NEXT_TOKEN, &seen.saturating_add(1))?;
+            rows::put(&mut batch, NEXT_TOKEN, &NextNumber(seen.saturating_add(1)))?;
             let _ = store.commit(batch)?;
         }
         Ok(())

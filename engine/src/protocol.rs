@@ -17,8 +17,8 @@ pub use self::leftovers::{Leftover, LeftoverKind, LeftoversRequest, ReleaseReque
 pub use events::{Event, What};
 pub use leases::{Lease, LeaseReply, LeaseRequest};
 pub use runs::{
-    Accepted, Answer, AnswerRequest, Recovery, RunDetail, RunOptions, RunStatus, RunSummary, RunsQuery,
-    Selector, StepDetail, StepStatus, Submit,
+    Accepted, Again, Answer, AnswerRequest, Recovery, RunDetail, RunOptions, RunStatus, RunSummary,
+    RunsQuery, Selector, StepDetail, StepStatus, Submit,
 };
 pub use steps::{Placed, StepEnd, StepMessage, StepRequest};
 pub use world::{PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest};

@@ -9,9 +9,12 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Event, RunStatus, What},
-    rows::{RunRow, step_key},
-    run::{claim::Claim, drive::Control, finish, load, perform, recover, state::RunState},
-    store::{Batch, Table},
+    rows::RunRow,
+    run::{
+        claim::Claim, drive::Control, finish, journal::runs::RunEvent, load, perform, set_back,
+        state::RunState,
+    },
+    store::Batch,
 };
 
 impl Engine {
@@ -77,7 +80,8 @@ impl Engine {
         mut state: RunState,
     ) -> Result<Arc<Control>, Failure> {
         let run = state.run().clone();
-        let lost = recover::lost_windows(&mut state);
+        let lost = set_back::lost_windows(&mut state)?;
+        state.apply_to_run(&RunEvent::TakenUp)?;
         let because = if lost.is_empty() {
             "the engine ended while this run was at work: what was begun is asked about first".to_owned()
         } else {
@@ -86,7 +90,7 @@ impl Engine {
         };
         let mut batch = Batch::default();
         for node in lost {
-            batch.put(Table::Steps, &step_key(&run, state.place(node)), state.row_of(node))?;
+            state.put_step(&mut batch, node)?;
         }
         let _ = self.store.commit_async(batch).await?;
         let (time, what) = (self.clock.now(), What::Recovering { because });

@@ -189,7 +189,7 @@ fn an_engine_that_holds_thaws_all_the_same() {
     site.succeed(&["resume", "latest"]);
     let shown = site.json(&["show", "latest"]);
     let resync = shown["step_list"].as_array().unwrap().iter().find(|step| step["kind"] == "resync").unwrap();
-    assert!(resync["again"].as_str().unwrap().contains("window"), "{resync}");
+    assert!(resync["again"]["because"].as_str().unwrap().contains("window"), "{resync}");
     assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
     site.assert_clean();
 }

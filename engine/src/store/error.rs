@@ -54,6 +54,19 @@ pub enum StoreError {
         /// The format that this program reads and writes.
         known: u32,
     },
+    /// Rows of a newer version than this program knows.
+    #[error(
+        "the store was written by a newer resplit: it may hold {kind} rows of version {found}, this one knows {known}; \
+         nothing was changed: use the version of resplit that wrote it"
+    )]
+    Newer {
+        /// The kind of row.
+        kind: String,
+        /// The version that it may have.
+        found: u32,
+        /// The newest that this program knows; 0 for a kind that it does not know.
+        known: u32,
+    },
     /// The view could neither be used nor rebuilt. Every acknowledged commit is in the log.
     #[error(
         "the view {} cannot be used: {message}; nothing is lost: {}end the engine and start it again, it is rebuilt \

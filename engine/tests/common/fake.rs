@@ -193,7 +193,8 @@ impl Service for Fake {
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         Self::found(&run)?;
         let summary = summary(&run, RunStatus::Waiting { waiting_for: "volume documents".to_owned() });
-        Ok(RunDetail { summary, held: false, binding: Some(Binding::default()), step_list: Vec::new() })
+        let (binding, windows, step_list) = (Some(Binding::default()), Vec::new(), Vec::new());
+        Ok(RunDetail { summary, held: false, binding, windows, step_list })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {

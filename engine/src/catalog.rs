@@ -14,7 +14,7 @@ use resplit_operations::{
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// The row that keeps the next backup ID.
-const NEXT_ID: &str = "backup";
+pub(crate) const NEXT_ID: &str = "backup";
 
 /// The catalog as it was last read: read again only once it has changed.
 #[derive(Default)]

@@ -29,7 +29,7 @@ use crate::{
     protocol::EngineInfo,
     run::drive::Control,
     serve_step::Serving,
-    store::{Found, Opened, Store, StoreError},
+    store::{Damage, Found, Opened, Store, StoreError},
 };
 
 /// What an engine is made of.
@@ -91,7 +91,15 @@ pub struct Engine {
 impl Engine {
     /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
     pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let (store, opened) = Store::open(&parts.state)?;
+        let (store, opened) = match Store::open(&parts.state) {
+            Ok((store, opened)) => (store, notice(&opened)),
+            // What can be trusted is still shown; whether the rest is given up, an operator decides.
+            Err(error) if error.spoils_what_is_stored() => {
+                tracing::error!("{error}");
+                (Store::open_read_only(&parts.state, &error)?, None)
+            }
+            Err(error) => return Err(error),
+        };
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {
@@ -111,7 +119,7 @@ impl Engine {
             stop: tokio::sync::Notify::new(),
             started: parts.clock.now(),
             build: parts.build,
-            opened: notice(&opened),
+            opened,
             hold: parts.hold,
             held: Mutex::default(),
             host: parts.host,
@@ -134,9 +142,15 @@ impl Engine {
             started: self.started,
             busy: self.is_busy(),
             store: self.opened.clone(),
+            read_only: self.store.damage().map(|damage| Damage::clone(&damage)),
             hold: self.hold,
             held: self.held().iter().cloned().collect(),
         }
+    }
+
+    /// Refuses what would change something while what is stored is damaged.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        self.store.damage().map_or(Ok(()), |damage| Err(StoreError::ReadOnly(damage)))
     }
 
     /// Whether it was started to leave interrupted runs as they are.

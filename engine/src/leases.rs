@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The row that keeps the next fencing token.
-const NEXT_TOKEN: &str = "token";
+pub(crate) const NEXT_TOKEN: &str = "token";
 
 /// The leases that this host has given.
 pub(crate) struct Leases {
@@ -27,6 +27,16 @@ pub(crate) struct Leases {
     /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
     /// counted looks again at once.
     releases: watch::Sender<u64>,
+}
+
+/// The next fencing token.
+pub(crate) fn next_token(store: &Store) -> Result<u64, StoreError> {
+    Ok(store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1))
+}
+
+/// Adds to a batch that every token below `next` is used up.
+pub(crate) fn put_next_token(batch: &mut Batch, next: u64) -> Result<(), StoreError> {
+    batch.put(Table::Ids, NEXT_TOKEN, &next)
 }
 
 fn key(lease: &Lease) -> String {
@@ -67,9 +77,9 @@ impl Leases {
         if let Some(held) = self.held(&given, request, &stands) {
             return Ok(held);
         }
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
+        let token = next_token(store)?;
         let mut batch = Batch::default();
-        batch.put(Table::Ids, NEXT_TOKEN, &token.saturating_add(1))?;
+        put_next_token(&mut batch, token.saturating_add(1))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
         let (gone, mut kept): (Vec<_>, Vec<_>) = given
             .iter()
@@ -124,10 +134,9 @@ impl Leases {
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.
     pub(crate) fn outrun(&self, store: &Store, seen: u64) -> Result<(), StoreError> {
         let _held = self.given();
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
-        if token <= seen {
+        if next_token(store)? <= seen {
             let mut batch = Batch::default();
-            batch.put(Table::Ids, NEXT_TOKEN, &seen.saturating_add(1))?;
+            put_next_token(&mut batch, seen.saturating_add(1))?;
             let _ = store.commit(batch)?;
         }
         Ok(())

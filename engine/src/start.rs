@@ -33,6 +33,10 @@ impl Engine {
     /// Undoes and releases what runs that are over have left, and takes up every run that was interrupted. An engine that
     /// was started to hold does neither: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
+        if self.store.damage().is_some() {
+            // Nothing that is done could be recorded.
+            return Ok(());
+        }
         let rows = load::rows(&self.store)?;
         let owing: BTreeSet<RunId> =
             obligations::standing(&self.store, None)?.into_iter().map(|duty| duty.run).collect();

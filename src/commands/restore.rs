@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         force: arguments.force,
         generation: None,
     };
-    let client = place.coordinator(&plan).await?;
+    let client = place.writing_coordinator(&plan).await?;
     let submit = Submit { plan, options };
     if in_place && !agreed(&client, &submit, arguments.yes, session).await? {
         return Err(Stop::new(Exit::Operator, "nothing was restored"));

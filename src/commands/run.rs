@@ -52,7 +52,7 @@ pub(crate) struct How {
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.place()?;
     let plan = compiled(session, &place, &arguments.operation)?;
-    let client = place.coordinator(&plan).await?;
+    let client = place.writing_coordinator(&plan).await?;
     let options = RunOptions {
         no_wait: arguments.how.no_wait,
         generation: arguments.generation,

@@ -18,7 +18,7 @@ use resplit_operations::ids::{BackupId, RunId};
 use resplit_steps::failure::Failure;
 
 use self::runs::Standing;
-pub(crate) use self::undo::release;
+pub(crate) use self::{pairs::references, undo::release};
 use crate::{
     engine::Engine,
     failures::defect,

@@ -48,7 +48,8 @@ pub(super) fn pairs(engine: &Engine, request: &LeftoversRequest) -> Vec<Found> {
     found
 }
 
-fn references(id: &resplit_operations::ids::VolumeId, volume: &Volume) -> Vec<PairRef> {
+/// The pairs of a volume.
+pub(crate) fn references(id: &resplit_operations::ids::VolumeId, volume: &Volume) -> Vec<PairRef> {
     let pairs = (0..).zip(&volume.pairs).map(|(generation, pair)| PairRef {
         volume: id.clone(),
         copy_group: pair.copy_group.clone(),

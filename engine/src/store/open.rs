@@ -1,6 +1,7 @@
 //! Opening: everything durable is read and checked before anything is changed.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -11,17 +12,20 @@ use std::{
 };
 
 use super::{
-    checkpoint::{self, Base},
+    checkpoint::{self, Base, NO_LOG},
     closed::Closed,
     committer::Committer,
+    damage::Damage,
     error::StoreError,
     files::{create_directory, list, remove_unfinished},
     frame,
     log::{self, Writer},
     place::Place,
+    repair,
     reserve::Reserve,
+    salvage::salvage,
     segment::{End, Segment, segments},
-    shared::{Shared, build},
+    shared::{Shared, State, build},
     view::View,
 };
 
@@ -81,6 +85,7 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
     let place = Place::of(directory);
     create_directory(directory)?;
     let lock = lock(&place)?;
+    repair::carry_on(&place)?;
     let survey = survey(&place)?;
 
     for directory in [&place.log, &place.checkpoints] {
@@ -93,8 +98,21 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
         Some(survey) => go_on(&place, survey, options, &reserve)?,
     };
     reserve.restore();
-    let shared = Arc::new(Shared::new(place, reserve, view));
+    let shared = Arc::new(Shared::new(place, reserve, State::Ready(view)));
     Ok((Committer { shared, writer, log_bytes, log_bound: options.log_bound, _lock: lock }, opened))
+}
+
+/// What is read of a store that is damaged.
+type Saved = (Shared, Damage, BTreeMap<String, u64>, Held);
+
+/// Opens a store that could not be opened on account of `cause`, to be read only.
+pub(super) fn open_read_only(directory: &Path, cause: &StoreError) -> Result<Saved, StoreError> {
+    let place = Place::of(directory);
+    let lock = lock(&place)?;
+    let salvaged = salvage(&place, cause)?;
+    let reserve = Reserve::new(place.reserve());
+    let shared = Shared::new(place, reserve, State::Saved(salvaged.content));
+    Ok((shared, salvaged.damage, salvaged.counters, lock))
 }
 
 /// The lock of a store, given back when dropped. Closing the file would not do: a child process that is just being
@@ -150,11 +168,11 @@ pub(super) fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
     })?;
     let closed = Closed::read(place)?;
     if let Some(closed) = closed.as_ref().filter(|closed| closed.sequence > end.point.sequence) {
-        let lost = format!(
-            "it ends with record {}, and had record {} when it was closed; those between are lost",
+        let wrong = format!(
+            "it ends with record {}, and had record {} when it was closed",
             end.point.sequence, closed.sequence
         );
-        return Err(place.damaged(&place.log, lost));
+        return Err(place.damaged(&place.log, wrong, "those between are lost"));
     }
     Ok(Some(Survey { segments, base, end, log_bytes, closed }))
 }
@@ -162,12 +180,7 @@ pub(super) fn survey(place: &Place) -> Result<Option<Survey>, StoreError> {
 type Parts = (Writer, View, u64, Opened);
 
 fn create(place: &Place, options: Options, reserve: &Reserve) -> Result<Parts, StoreError> {
-    let random = Path::new("/dev/urandom");
-    let mut hash = [0; 32];
-    File::open(random)
-        .and_then(|mut file| file.read_exact(&mut hash))
-        .map_err(StoreError::io("read", random))?;
-    let writer = Writer::create(place, hash, options.segment_size)?;
+    let writer = Writer::create(place, repair::random()?, options.segment_size)?;
     let base = Base { point: writer.point(), path: None, damaged: Vec::new() };
     let view = build(place, &segments(place)?, &base, reserve)?;
     let opened = Opened { sequence: 0, found: Found::New, torn_bytes: 0, damaged_checkpoints: Vec::new() };
@@ -177,7 +190,8 @@ fn create(place: &Place, options: Options, reserve: &Reserve) -> Result<Parts, S
 fn go_on(place: &Place, survey: Survey, options: Options, reserve: &Reserve) -> Result<Parts, StoreError> {
     let Survey { segments, base, end, log_bytes, closed } = survey;
     let clean = closed.filter(|closed| closed.is_at(end.point) && end.torn == 0);
-    let last = segments.last().cloned().ok_or_else(|| place.damaged(&place.log, "it has no segment"))?;
+    let last =
+        segments.last().cloned().ok_or_else(|| place.damaged(&place.log, "it has no segment", NO_LOG))?;
     let writer = Writer::open(place, last, end, clean.is_some(), options.segment_size)?;
     // Before the view is touched: whatever becomes of this process, it is not trusted a second time.
     Closed::remove(place)?;

@@ -17,13 +17,16 @@ use super::{
     log,
     place::Place,
     reserve::Reserve,
+    salvage::Content,
     segment::{Segment, segments},
-    view::View,
+    view::{Reading, View},
 };
 
 /// Whether there is something to read.
 pub(super) enum State {
     Ready(View),
+    /// What was saved of a damaged store.
+    Saved(Content),
     Broken(StoreError),
     Closed,
 }
@@ -38,8 +41,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(place: Place, reserve: Reserve, view: View) -> Self {
-        Self { place, reserve, state: RwLock::new(State::Ready(view)), changes: Default::default() }
+    pub(super) fn new(place: Place, reserve: Reserve, state: State) -> Self {
+        Self { place, reserve, state: RwLock::new(state), changes: Default::default() }
     }
 
     /// How many writes there were to a table since it was opened. Asked before a read: as long as it is the same, that
@@ -67,9 +70,13 @@ impl Shared {
     }
 
     /// Reads the view.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Reading) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &*self.read_state() {
             State::Ready(view) => read(view),
+            State::Saved(content) => read(content),
             State::Broken(error) => Err(error.clone()),
             State::Closed => Err(StoreError::Closed),
         }
@@ -84,7 +91,7 @@ impl Shared {
                 operations(writes).flatten().try_for_each(|operation| view.apply(operation))
             }
             State::Broken(error) => Err(error.clone()),
-            State::Closed => return Err(StoreError::Closed),
+            State::Saved(_) | State::Closed => return Err(StoreError::Closed),
         };
         applied.inspect_err(|error| *state = State::Broken(error.clone()))
     }
@@ -114,6 +121,26 @@ impl Shared {
         Ok(())
     }
 
+    /// All that was saved of a damaged store.
+    pub(super) fn saved<T>(
+        &self,
+        take: impl FnOnce(&Content) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.read_state() {
+            State::Saved(content) => take(content),
+            State::Ready(_) | State::Broken(_) | State::Closed => Err(StoreError::Closed),
+        }
+    }
+
+    /// The view, past what readers have.
+    #[cfg(test)]
+    pub(super) fn with_view<T>(&self, act: impl FnOnce(&View) -> T) -> T {
+        match &*self.read_state() {
+            State::Ready(view) => act(view),
+            _ => panic!("there is no view"),
+        }
+    }
+
     /// A view that does not work any more.
     #[cfg(test)]
     pub(super) fn fail(&self, error: StoreError) {
@@ -124,7 +151,7 @@ impl Shared {
     pub(super) fn close(&self) -> Option<View> {
         match std::mem::replace(&mut *self.write_state(), State::Closed) {
             State::Ready(view) => Some(view),
-            State::Broken(_) | State::Closed => None,
+            State::Broken(_) | State::Saved(_) | State::Closed => None,
         }
     }
 }

@@ -24,6 +24,15 @@ const CHUNK_BIT: u8 = 0x80;
 const POINT: &[u8] = &[0];
 const CACHE: u64 = 64 << 20;
 
+/// What can be read: a view, or what was saved of a damaged store.
+pub(super) trait Reading {
+    /// The value of a key.
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Some keys, with their values if wanted.
+    fn scan(&self, table: Table, range: &Range<'_>) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+}
+
 /// A sled database in a directory of its own.
 pub(super) struct View {
     db: sled::Db,
@@ -76,13 +85,6 @@ impl View {
         Ok(())
     }
 
-    /// The value of a key.
-    pub(super) fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = table.key(key);
-        let stored = self.sled(|db| db.get(&key))?;
-        stored.map(|stored| self.value(&key, &stored)).transpose()
-    }
-
     fn value(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
         match stored.split_first() {
             Some((&WHOLE, value)) => Ok(value.to_vec()),
@@ -96,39 +98,6 @@ impl View {
             }
             _ => Err(self.broken("a value makes no sense")),
         }
-    }
-
-    /// The keys from `from` to before `to`, with their values if wanted, from the first or from the last, at most so
-    /// many.
-    pub(super) fn scan(&self, table: Table, range: &Range<'_>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let start = table.key(range.prefix);
-        let mut end = start.clone();
-        // No byte of a table's number or of UTF-8 text is 255.
-        if let Some(last) = end.last_mut() {
-            *last += 1;
-        }
-        if let Some(before) = range.before {
-            end = end.min(table.key(before));
-        }
-        if start >= end {
-            return Ok(Vec::new());
-        }
-        let mut entries = self.sled(|db| {
-            let entries = db.range(start..end);
-            if range.backwards {
-                entries.rev().take(range.limit).collect()
-            } else {
-                entries.take(range.limit).collect::<sled::Result<Vec<_>>>()
-            }
-        })?;
-        entries
-            .drain(..)
-            .map(|(key, stored)| {
-                let name = std::str::from_utf8(&key[1..]).map_err(|_| self.broken("a key is not text"))?;
-                let value = if range.values { self.value(&key, &stored)? } else { Vec::new() };
-                Ok((name.to_owned(), value))
-            })
-            .collect()
     }
 
     /// Notes the place in the log, closes the database and makes its files durable. Gives its directory.
@@ -164,6 +133,34 @@ impl View {
     }
 }
 
+impl Reading for View {
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = table.key(key);
+        let stored = self.sled(|db| db.get(&key))?;
+        stored.map(|stored| self.value(&key, &stored)).transpose()
+    }
+
+    fn scan(&self, table: Table, range: &Range<'_>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let Some((start, end)) = range.bounds(table) else { return Ok(Vec::new()) };
+        let mut entries = self.sled(|db| {
+            let entries = db.range(start..end);
+            if range.backwards {
+                entries.rev().take(range.limit).collect()
+            } else {
+                entries.take(range.limit).collect::<sled::Result<Vec<_>>>()
+            }
+        })?;
+        entries
+            .drain(..)
+            .map(|(key, stored)| {
+                let name = std::str::from_utf8(&key[1..]).map_err(|_| self.broken("a key is not text"))?;
+                let value = if range.values { self.value(&key, &stored)? } else { Vec::new() };
+                Ok((name.to_owned(), value))
+            })
+            .collect()
+    }
+}
+
 /// Which keys of a table.
 pub(super) struct Range<'a> {
     /// How they begin.
@@ -176,6 +173,22 @@ pub(super) struct Range<'a> {
     pub(super) limit: usize,
     /// Whether their values are wanted.
     pub(super) values: bool,
+}
+
+impl Range<'_> {
+    /// From which stored key, to before which; `None` if there is nothing between.
+    pub(super) fn bounds(&self, table: Table) -> Option<(Vec<u8>, Vec<u8>)> {
+        let start = table.key(self.prefix);
+        let mut end = start.clone();
+        // No byte of a table's number or of UTF-8 text is 255.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        if let Some(before) = self.before {
+            end = end.min(table.key(before));
+        }
+        (start < end).then_some((start, end))
+    }
 }
 
 /// Calls sled, which panics on some damage.

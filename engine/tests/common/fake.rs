@@ -76,6 +76,7 @@ impl Fake {
             started: Timestamp::now(),
             busy: false,
             store: None,
+            read_only: None,
             hold: false,
             held: Vec::new(),
         };
@@ -302,6 +303,10 @@ impl Service for Fake {
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
         self.note(format!("place {name:?} {digest} {}", bytes.len()));
         Ok(PathBuf::from("/staging").join(name))
+    }
+
+    async fn repair(&self, _: RepairRequest) -> Reply<Repair> {
+        Err(refusal(RefusalKind::Conflict, "nothing is damaged"))
     }
 
     async fn stop(&self) -> Reply<()> {

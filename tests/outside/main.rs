@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod concurrent;
+mod damaged;
 mod freeze;
 mod hold;
 mod kills;

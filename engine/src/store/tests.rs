@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod format;
 mod model;
+mod salvage;
 mod space;
 mod view_loss;
 

@@ -14,8 +14,8 @@ use resplit_engine::{
     protocol::{
         self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
-        RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest, Submit,
-        What, World, WorldRequest,
+        Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd,
+        StepMessage, StepRequest, Submit, What, World, WorldRequest,
     },
     service::{Reply, Service},
 };

@@ -158,16 +158,16 @@ impl Engine {
         self.hold
     }
 
-    /// The interrupted runs that it leaves as they are.
+    /// The interrupted runs that it leaves as they are: it was started to hold them, or only reads.
     pub(crate) fn held(&self) -> MutexGuard<'_, BTreeSet<RunId>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
-    /// again by the next command, and take them up.
+    /// again by the next command, and take them up; one that only reads would only read again.
     pub fn is_busy(&self) -> bool {
         !self.active().is_empty()
-            || !self.held().is_empty()
+            || !(self.held().is_empty() || self.store.damage().is_some())
             || self.serving.is_busy()
             || self.leases.any_alive(&self.owner)
     }

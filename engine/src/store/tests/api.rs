@@ -86,7 +86,7 @@ fn large_values_grow_and_shrink_and_leave_nothing() {
     batch.delete(Table::Runs, "k");
     batch.delete(Table::Runs, "k\0");
     store.commit(batch).unwrap();
-    assert_eq!(store.inner.shared.with_view(|view| view.len()), 0);
+    assert_eq!(store.inner.shared.with_view(crate::store::view::View::len), 0);
 }
 
 #[test]

@@ -31,8 +31,11 @@ mod salvage;
 mod segment;
 mod shared;
 #[cfg(test)]
+mod struck;
+#[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -50,15 +53,18 @@ pub use error::StoreError;
 pub use open::{Found, Opened, Options};
 
 use committer::{Reply, Request};
-#[cfg(test)]
-use moments::moment;
 use open::Held;
 use shared::Shared;
 use view::{Range, Reading};
+#[cfg(test)]
+use {moments::moment, struck::strike};
 
 /// Where a test may end the process.
 #[cfg(not(test))]
 const fn moment(_: &str) {}
+/// Where a test may have sled fail.
+#[cfg(not(test))]
+const fn strike(_: &Path, _: &str) {}
 
 /// A handle on the store; cheap to clone. When the last one goes without [`Store::close`], it is as after a crash:
 /// nothing is lost, and the view is built again on opening.

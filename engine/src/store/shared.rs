@@ -4,7 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use super::{
     salvage::Content,
     segment::{Segment, segments},
     view::{Reading, View},
+    watch::Watcher,
 };
 
 /// Whether there is something to read.
@@ -35,14 +36,15 @@ pub(super) enum State {
 pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) reserve: Reserve,
+    watcher: Arc<Watcher>,
     state: RwLock<State>,
     /// How many writes there were to each table, by its number.
     changes: [AtomicU64; Table::NUMBERS],
 }
 
 impl Shared {
-    pub(super) fn new(place: Place, reserve: Reserve, state: State) -> Self {
-        Self { place, reserve, state: RwLock::new(state), changes: Default::default() }
+    pub(super) fn new(place: Place, reserve: Reserve, watcher: Arc<Watcher>, state: State) -> Self {
+        Self { place, reserve, watcher, state: RwLock::new(state), changes: Default::default() }
     }
 
     /// How many writes there were to a table since it was opened. Asked before a read: as long as it is the same, that
@@ -93,7 +95,7 @@ impl Shared {
             State::Broken(error) => Err(error.clone()),
             State::Saved(_) | State::Closed => return Err(StoreError::Closed),
         };
-        applied.inspect_err(|error| *state = State::Broken(error.clone()))
+        applied.inspect_err(|error| abandon(std::mem::replace(&mut *state, State::Broken(error.clone()))))
     }
 
     /// Throws a view that failed away and builds it again from checkpoint and log. Nothing else may write to these.
@@ -106,13 +108,16 @@ impl Shared {
         }
         tracing::warn!("the view is built again: {why}");
         // The old one goes first: its room may be what is missing.
-        *state = State::Broken(why.clone());
+        abandon(std::mem::replace(&mut *state, State::Broken(why.clone())));
         let built = segments(&self.place).and_then(|segments| {
             let base = checkpoint::choose(&self.place, &segments)?;
-            build(&self.place, &segments, &base, &self.reserve)
+            build(&self.place, &segments, &base, &self.reserve, &self.watcher)
         });
         *state = match built {
-            Ok(view) => State::Ready(view),
+            Ok(view) => {
+                tracing::warn!("the view was built again in {}", view.path().display());
+                State::Ready(view)
+            }
             Err(error) => {
                 *state = State::Broken(error.clone());
                 return Err(error);
@@ -156,22 +161,34 @@ impl Shared {
     }
 }
 
-/// Builds a new view in a fresh directory, after those that were there are removed; if that fails, once more with the
-/// room that is kept for a full disk.
+/// Lets go of a view that failed.
+fn abandon(state: State) {
+    if let State::Ready(view) = state {
+        view.abandon();
+    }
+}
+
+/// Builds a new view in a fresh directory, after those that were there are removed; if that fails, once more, on a full
+/// disk with the room that is kept for that.
 pub(super) fn build(
     place: &Place,
     segments: &[Segment],
     base: &Base,
     reserve: &Reserve,
+    watcher: &Arc<Watcher>,
 ) -> Result<View, StoreError> {
     let mut changes = Changes::new();
     log::read(place, segments, base.point, &mut |writes| checkpoint::collect(place, writes, &mut changes))?;
     let fill = || {
-        let view = View::open(&fresh(place)?)?;
+        let view = View::open(&fresh(place)?, watcher)?;
         checkpoint::merge(place, base, &changes, &mut |key, value| view.apply((key, Some(value))))?;
         Ok(view)
     };
-    fill().or_else(|error: StoreError| if error.is_full() && reserve.release() { fill() } else { Err(error) })
+    fill().or_else(|error: StoreError| {
+        let again =
+            if error.is_full() { reserve.release() } else { matches!(error, StoreError::View { .. }) };
+        if again { fill() } else { Err(error) }
+    })
 }
 
 /// A directory that no view was ever in while any other is there.

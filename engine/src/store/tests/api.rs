@@ -199,7 +199,7 @@ fn readers_see_a_commit_whole_or_not_at_all() {
 #[test]
 fn the_log_stays_within_its_bound() {
     let directory = scratch();
-    let options = Options { log_bound: 8 << 10, segment_size: 2 << 10 };
+    let options = Options { log_bound: 8 << 10, segment_size: 2 << 10, ..Options::DEFAULT };
     let (store, _) = Store::open_with(directory.path(), options).unwrap();
     for unfinished in ["log/00000000000000000001.new", "checkpoints/00000000000000000001.new"] {
         std::fs::write(directory.path().join(unfinished), "interrupted").unwrap();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The row that keeps the next backup ID.
-const NEXT_ID: &str = "backup";
+pub(crate) const NEXT_ID: &str = "backup";
 
 /// The catalog as it was last read: read again only once it has changed.
 #[derive(Default)]

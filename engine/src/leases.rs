@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The row that keeps the next fencing token.
-const NEXT_TOKEN: &str = "token";
+pub(crate) const NEXT_TOKEN: &str = "token";
 
 /// The leases that this host has given.
 pub(crate) struct Leases {
@@ -28,6 +28,11 @@ pub(crate) struct Leases {
     /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
     /// counted looks again at once.
     releases: watch::Sender<u64>,
+}
+
+/// Adds to a batch that every token below `next` is used up.
+pub(crate) fn put_next_token(batch: &mut Batch, next: u64) -> Result<(), StoreError> {
+    rows::put(batch, NEXT_TOKEN, &NextNumber(next))
 }
 
 fn key(lease: &Lease) -> String {
@@ -39,7 +44,7 @@ fn key(lease: &Lease) -> String {
 }
 
 /// The fencing token that is given next.
-fn next_token(store: &Store) -> Result<u64, StoreError> {
+pub(crate) fn next_token(store: &Store) -> Result<u64, StoreError> {
     Ok(rows::get::<NextNumber>(store, NEXT_TOKEN)?.map_or(1, |next| next.0))
 }
 
@@ -75,7 +80,7 @@ impl Leases {
         }
         let token = next_token(store)?;
         let mut batch = Batch::default();
-        rows::put(&mut batch, NEXT_TOKEN, &NextNumber(token.saturating_add(1)))?;
+        put_next_token(&mut batch, token.saturating_add(1))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
         let (gone, mut kept): (Vec<_>, Vec<_>) = given
             .iter()
@@ -130,10 +135,9 @@ impl Leases {
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.
     pub(crate) fn outrun(&self, store: &Store, seen: u64) -> Result<(), StoreError> {
         let _held = self.given();
-        let token = next_token(store)?;
-        if token <= seen {
+        if next_token(store)? <= seen {
             let mut batch = Batch::default();
-            rows::put(&mut batch, NEXT_TOKEN, &NextNumber(seen.saturating_add(1)))?;
+            put_next_token(&mut batch, seen.saturating_add(1))?;
             let _ = store.commit(batch)?;
         }
         Ok(())

@@ -21,6 +21,7 @@ mod place;
 mod preview;
 pub mod process;
 pub mod protocol;
+mod repair;
 mod rows;
 mod run;
 mod serve_step;

@@ -17,10 +17,11 @@ use crate::{
     held, housekeeping, leftovers, names, place, preview,
     protocol::{
         Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-        PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released, RunDetail,
-        RunStatus, RunSummary, RunsQuery, StepDetail, StepMessage, StepRequest, Submit, What, World,
-        WorldRequest,
+        PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released, Repair,
+        RepairRequest, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail, StepMessage, StepRequest,
+        Submit, What, World, WorldRequest,
     },
+    repair,
     rows::{RunRow, StepRow, StepState},
     run::{
         claim::Claim,
@@ -45,7 +46,7 @@ fn defective(illegal: Illegal) -> Refusal {
 }
 
 fn internally(failure: Failure) -> Refusal {
-    Refusal { kind: RefusalKind::Internal, failure }
+    failure.into()
 }
 
 impl Offer {
@@ -106,6 +107,7 @@ impl Service for Offer {
     }
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {
+        self.0.check_writable()?;
         let engine = &self.0;
         names::check_plan(&submit.plan)?;
         if submit.plan.coordinator != engine.host {
@@ -189,6 +191,7 @@ impl Service for Offer {
     }
 
     async fn resume(&self, run: RunId) -> Reply<Accepted> {
+        self.0.check_writable()?;
         // An engine that was started to resume it has taken it up by itself.
         let Some(claim) = Claim::of(&self.0, &run) else { return Ok(Accepted { run }) };
         let mut state = self.state(&run)?;
@@ -221,6 +224,7 @@ impl Service for Offer {
     }
 
     async fn cancel(&self, run: RunId) -> Reply<()> {
+        self.0.check_writable()?;
         let claim = loop {
             let control = self.0.active().get(&run).cloned();
             if let Some(control) = control {
@@ -255,6 +259,7 @@ impl Service for Offer {
     }
 
     async fn answer(&self, run: RunId, answer: AnswerRequest) -> Reply<()> {
+        self.0.check_writable()?;
         let Some(claim) = Claim::of(&self.0, &run) else {
             return Err(conflict(
                 format!("run {run} is at work; answer when it has parked"),
@@ -282,6 +287,7 @@ impl Service for Offer {
     }
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
+        self.0.check_writable()?;
         let engine = &self.0;
         let _alone = engine.changing.write().await;
         let mut transaction = Transaction::new(engine)?;
@@ -320,15 +326,18 @@ impl Service for Offer {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
+        self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
         Ok(self.0.give_lease(&request)?)
     }
 
     async fn lease_wait(&self, releases: u64) -> Reply<()> {
+        self.0.check_writable()?;
         Ok(self.0.wait_for_release(releases).await?)
     }
 
     async fn release(&self, run: RunId) -> Reply<()> {
+        self.0.check_writable()?;
         if self.0.serving.cancel(&run) {
             let text = format!(
                 "a step of run {run} is still at work on host '{}'; it was told to stop",
@@ -348,6 +357,7 @@ impl Service for Offer {
     }
 
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
+        self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
         names::check("a step", request.step.id.as_str())?;
         names::check("an operation", request.operation.as_str())?;
@@ -364,14 +374,20 @@ impl Service for Offer {
     }
 
     async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        self.0.check_writable()?;
         leftovers::release(&self.0, &request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
+        self.0.check_writable()?;
         let staging = self.0.directories.staging.clone();
         let placed =
             tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
         placed.unwrap_or_else(|error| Err(internally(defect(&error))))
+    }
+
+    async fn repair(&self, request: RepairRequest) -> Reply<Repair> {
+        repair::repair(&self.0, request).await
     }
 
     async fn stop(&self) -> Reply<()> {

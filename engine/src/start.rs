@@ -34,9 +34,14 @@ impl Engine {
     }
 
     /// Undoes and releases what runs that are over have left, and takes up every run that was interrupted. An engine that
-    /// was started to hold does neither: all is as it was found, but for what was thawed.
+    /// was started to hold does neither, nor does one that only reads: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
+        if self.store.damage().is_some() {
+            // Nothing that is done could be recorded.
+            self.held().extend(rows.into_iter().filter(|row| !row.status.is_over()).map(|row| row.run));
+            return Ok(());
+        }
         let owing: BTreeSet<RunId> =
             obligations::standing(&self.store, None)?.into_iter().map(|duty| duty.run).collect();
         let leasing: BTreeSet<RunId> = self.leases.all().into_iter().map(|lease| lease.run).collect();

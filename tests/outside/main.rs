@@ -4,6 +4,7 @@
 
 mod accepted;
 mod concurrent;
+mod damaged;
 mod drift;
 mod freeze;
 mod hold;

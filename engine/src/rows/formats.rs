@@ -20,7 +20,8 @@ pub(crate) fn check(store: &Store) -> Result<(), StoreError> {
             return Err(StoreError::Newer { kind: kind.clone(), found: *found, known: most });
         }
     }
-    if noted != known {
+    // One that is only read notes nothing.
+    if noted != known && store.damage().is_none() {
         let mut batch = Batch::default();
         batch.put(Table::Meta, FORMATS, &known)?;
         let _ = store.commit(batch)?;

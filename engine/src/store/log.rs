@@ -55,7 +55,8 @@ fn read_from<'a>(
         Some(found) => Ok(found),
         None => Err(place.damaged(
             &place.log,
-            format!("no segment continues record {}; the records after it are lost", base.sequence),
+            format!("no segment continues record {}", base.sequence),
+            "the records after it are lost",
         )),
     }
 }

@@ -14,8 +14,8 @@ use resplit_engine::{
     protocol::{
         self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
-        RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest, Submit,
-        What, World, WorldRequest,
+        Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd,
+        StepMessage, StepRequest, Submit, What, World, WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -76,6 +76,7 @@ impl Fake {
             started: Timestamp::now(),
             busy: false,
             store: None,
+            read_only: None,
             hold: false,
             held: Vec::new(),
         };
@@ -303,6 +304,10 @@ impl Service for Fake {
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
         self.note(format!("place {name:?} {digest} {}", bytes.len()));
         Ok(PathBuf::from("/staging").join(name))
+    }
+
+    async fn repair(&self, _: RepairRequest) -> Reply<Repair> {
+        Err(refusal(RefusalKind::Conflict, "nothing is damaged"))
     }
 
     async fn stop(&self) -> Reply<()> {

@@ -18,7 +18,14 @@ fn redirected(directory: &Path, device: &str) -> Store {
     committer.writer.redirect(OpenOptions::new().write(true).open(device).unwrap());
     let shared = Arc::clone(&committer.shared);
     let (requests, thread) = committer.start().unwrap();
-    Store { inner: Arc::new(Inner { shared, requests: Some(requests), committer: Mutex::new(Some(thread)) }) }
+    Store {
+        inner: Arc::new(Inner {
+            shared,
+            requests: Some(requests),
+            committer: Mutex::new(Some(thread)),
+            read_only: None,
+        }),
+    }
 }
 
 #[test]

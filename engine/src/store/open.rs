@@ -15,7 +15,7 @@ use super::{
     closed::Closed,
     committer::Committer,
     error::StoreError,
-    files::{create_directory, list, remove_unfinished},
+    files::{create_directory, list, remove_unfinished, sync_directory, sync_way_to},
     frame,
     log::{self, Writer},
     place::Place,
@@ -86,6 +86,11 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
     for directory in [&place.log, &place.checkpoints] {
         create_directory(directory)?;
         remove_unfinished(directory)?;
+    }
+    if survey.is_none() {
+        // Once there is a segment this is known.
+        sync_way_to(directory)?;
+        sync_directory(directory)?;
     }
     let reserve = Reserve::new(place.reserve());
     let (writer, view, log_bytes, opened) = match survey {

@@ -17,7 +17,7 @@ use super::{
     committer::Committer,
     damage::Damage,
     error::StoreError,
-    files::{create_directory, list, remove_unfinished},
+    files::{create_directory, list, remove_unfinished, sync_directory, sync_way_to},
     frame,
     log::{self, Writer},
     place::Place,
@@ -101,6 +101,11 @@ pub(super) fn open(directory: &Path, options: Options) -> Result<(Committer, Ope
     for directory in [&place.log, &place.checkpoints] {
         create_directory(directory)?;
         remove_unfinished(directory)?;
+    }
+    if survey.is_none() {
+        // Once there is a segment this is known.
+        sync_way_to(directory)?;
+        sync_directory(directory)?;
     }
     let reserve = Reserve::new(place.reserve());
     let watcher = Watch::start(place.view.clone(), options.patience)?;

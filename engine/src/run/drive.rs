@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -82,7 +82,8 @@ pub(crate) struct Driver {
     running: usize,
     /// How many steps run between quiesce and the record of the backup.
     held: usize,
-    began: BTreeMap<NodeIndex, Timestamp>,
+    /// When each began, by the wall clock for people, and by one that nobody sets for how long it took.
+    began: BTreeMap<NodeIndex, (Timestamp, Instant)>,
     /// Tries of this turn of the run, which is what `retry` limits.
     tries: BTreeMap<NodeIndex, u32>,
 }
@@ -112,7 +113,7 @@ impl Driver {
     async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
-            let _ = self.began.insert(node, self.engine.clock.now());
+            let _ = self.began.insert(node, (self.engine.clock.now(), Instant::now()));
             self.launch(node, row.attempts, row.intent.unwrap_or_default(), true);
         }
         self.begin_free().await?;
@@ -260,7 +261,7 @@ impl Driver {
         node: NodeIndex,
     ) -> Result<Result<(u32, Intent), Failure>, StoreError> {
         let attempt = self.state.row_of(node).attempts + 1;
-        let _ = self.began.insert(node, self.engine.clock.now());
+        let _ = self.began.insert(node, (self.engine.clock.now(), Instant::now()));
         *self.tries.entry(node).or_default() += 1;
         let step = self.state.step(node).clone();
         let intent = if step.host == self.engine.host {
@@ -324,14 +325,20 @@ impl Driver {
         let row = self.state.row_of(node).clone();
         // One that was interrupted began under an engine that is gone; how long it took says nothing of the next.
         let began_here = self.began.get(&node).copied();
-        let began = began_here.unwrap_or(match row.status {
-            StepStatus::Started { at, .. } => at,
-            _ => now,
-        });
+        let began = began_here.map_or(
+            match row.status {
+                StepStatus::Started { at, .. } => at,
+                _ => now,
+            },
+            |(at, _)| at,
+        );
+        let took = began_here.map(|(_, since)| since.elapsed());
+        // Whatever became of the wall clock meanwhile, a step ends as long after it began as it took.
+        let now = took.and_then(|took| began.checked_add(took).ok()).unwrap_or(now);
         match end {
             StepEnd::Done { outcome, adopted } => {
                 self.conclude_done(transaction, node, &outcome)?;
-                let took_ms = u64::try_from(now.duration_since(began).as_millis()).unwrap_or(0);
+                let took_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
                 if adopted.is_none() && began_here.is_some() {
                     let key = format!("{}/{}", self.state.plan.operation, self.state.step(node).id);
                     transaction.batch.put(Table::History, &key, &took_ms)?;

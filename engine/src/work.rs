@@ -133,11 +133,16 @@ impl Task {
         let engine = Arc::clone(engine);
         let (limit, work) = (self.step.timeout, self.work.clone());
         let mut call = spawn_blocking(move || {
+            #[cfg(test)]
+            crate::killed::end_if_dead(&engine.directories.state);
             let records = engine.catalog()?;
             let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| {
+            let ended = self.context(&engine, &engine.host, &records, false, |context| {
                 kinds::step(action).run(context, &intent)
-            })
+            });
+            #[cfg(test)]
+            crate::killed::reached(&engine.directories.state, crate::killed::Moment::AfterEffect);
+            ended
         });
         let Some(limit) = limit else {
             return call.await.unwrap_or_else(|error| Err(failures::defect(&error)));

@@ -84,7 +84,9 @@ impl Form {
     /// The site file.
     pub(super) fn site(self) -> String {
         let pair = |group: &str, host: &str, place: u32| {
-            format!("      - {{ copy_group: \"{group}\", secondary: {{ host: {host}, path: mirrors/{place} }} }}\n")
+            format!(
+                "      - {{ copy_group: \"{group}\", secondary: {{ host: {host}, path: mirrors/{place} }} }}\n"
+            )
         };
         let volume = |name: &str, path: &str, pairs: &str| {
             let primary = format!("{{ host: fileserver, path: {path} }}");
@@ -124,9 +126,7 @@ impl Form {
             _ => "backup_server: backupserver\ntape: { library: vault, pool: documents, keep: 30d }\n",
         };
         let usual = if self == Self::Paired { "usual_state: paired\n" } else { "" };
-        let hook = |place: &str| {
-            format!("  {place}: [ {{ argv: [sh, -c, 'echo {place} >> {told}'] }} ]\n")
-        };
+        let hook = |place: &str| format!("  {place}: [ {{ argv: [sh, -c, 'echo {place} >> {told}'] }} ]\n");
         let hooks = match self {
             Self::Commands => {
                 let places = ["before", "before_quiesce", "in_window", "after_thaw", "after"];
@@ -140,11 +140,12 @@ impl Form {
     /// What the explicit form has beside the steps of the declarative one: two branches that join again.
     pub(super) fn branches(self, told: &str) -> Option<String> {
         let step = |name: &str, needs: &str| {
-            format!("  {name}: {{ command: {{ argv: [sh, -c, 'echo {name} >> {told}'] }}, host: fileserver, needs: [{needs}] }}\n")
+            format!(
+                "  {name}: {{ command: {{ argv: [sh, -c, 'echo {name} >> {told}'] }}, host: fileserver, needs: [{needs}] }}\n"
+            )
         };
-        (self == Self::Branches).then(|| {
-            step("left", "") + &step("right", "") + &step("joined", "left, right")
-        })
+        (self == Self::Branches)
+            .then(|| step("left", "") + &step("right", "") + &step("joined", "left, right"))
     }
 
     /// The commands that run once, whatever is killed; and those that run again with their window.

@@ -9,6 +9,9 @@ use std::{
 
 use tokio::sync::watch;
 
+/// With what the threads of an engine that is dead end.
+const KILLED: &str = "this engine was killed by its test";
+
 /// A place where an engine can be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
@@ -115,13 +118,20 @@ pub(crate) fn reached(state: &Path, moment: Moment) {
     }
     drop(inner);
     // Not a panic: nothing is printed, and whoever runs this thread takes it for ended.
-    resume_unwind(Box::new("killed"));
+    resume_unwind(Box::new(KILLED));
+}
+
+/// Passes the end of a thread on to whoever waited for it: an engine that is dead explains nothing, and answers nobody.
+pub(crate) fn end_with(told: &str) {
+    if told.contains(&format!("{KILLED:?}")) {
+        resume_unwind(Box::new(KILLED));
+    }
 }
 
 /// Ends this thread if it works for an engine that is dead.
 pub(crate) fn end_if_dead(state: &Path) {
     if fate(state).is_some_and(|fate| fate.inner().dead) {
-        resume_unwind(Box::new("killed"));
+        resume_unwind(Box::new(KILLED));
     }
 }
 

@@ -108,10 +108,8 @@ impl Life {
         let _ = self.process.wait().unwrap();
         let store = self.engine.store.clone();
         self.runtime.shutdown_timeout(LIMIT);
-        eprintln!("shutdown {} {:?}", self.host, began.elapsed());
         drop(self.engine);
         drop(store);
-        eprintln!("gone {} {:?}", self.host, began.elapsed());
         assert!(began.elapsed() < LIMIT, "an engine on {} does not end", self.host);
     }
 }

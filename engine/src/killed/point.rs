@@ -90,8 +90,12 @@ impl Ready {
             }
         }
         if case.act == Act::Backup {
-            let mirrors: Vec<_> =
-                case.form.mirrors().iter().map(|mirror| tree(&site.path(&format!("{mirror}/data")))).collect();
+            let mirrors: Vec<_> = case
+                .form
+                .mirrors()
+                .iter()
+                .map(|mirror| tree(&site.path(&format!("{mirror}/data"))))
+                .collect();
             for tree in &changed {
                 assert!(mirrors.contains(tree), "{case}: the copy is not what was copied");
             }

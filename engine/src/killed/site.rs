@@ -117,13 +117,11 @@ impl Site {
             PathBuf::from(if volumes.len() == 1 { path.to_owned() } else { format!("{volume}/{path}") })
         };
         let paths = volumes.iter().flat_map(|(volume, _)| [path(volume, "a.txt"), path(volume, "reports")]);
-        let (paths, to) =
-            if files { (paths.collect(), Some(self.path("out"))) } else { (Vec::new(), None) };
+        let (paths, to) = if files { (paths.collect(), Some(self.path("out"))) } else { (Vec::new(), None) };
         let id = OperationId::from("documents");
         let operation = &self.checked.operations[&id];
         let request = RestoreRequest { from, paths, to };
-        let plan =
-            compile::restore(&self.checked.site, &self.root(), &id, operation, &request).unwrap();
+        let plan = compile::restore(&self.checked.site, &self.root(), &id, operation, &request).unwrap();
         let on = |record: &&Record| match from {
             RestoreFrom::Disk => matches!(record.medium, Medium::Disk) && record.is_current(),
             RestoreFrom::Tape => matches!(record.medium, Medium::Tape(_)) && record.is_current(),

@@ -30,17 +30,21 @@ use crate::{
 };
 
 /// Nothing takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-/// Who coordinates every run.
-const COORDINATOR: &str = "fileserver";
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The engines of a site.
 pub(super) struct World<'a> {
     site: &'a Site,
+    /// The host of the primaries, which coordinates what touches them.
+    first: &'static str,
+    /// Who coordinates what was asked for.
+    coordinator: &'static str,
     lives: BTreeMap<&'static str, Life>,
     orders: BTreeMap<&'static str, VecDeque<(Moment, u64)>>,
     pub(super) deaths: usize,
     runs: usize,
+    /// How many of them are the coordinator's.
+    own_runs: usize,
     sender: Sender<Told>,
     told: Receiver<Told>,
 }
@@ -62,8 +66,11 @@ impl<'a> World<'a> {
         for life in lives.values() {
             life.runtime.block_on(until_alive(&life.state));
         }
-        let mut world = Self { site, lives, orders: queues, deaths: 0, runs: 0, sender, told };
-        world.runs = world.rows().len();
+        let first = site.case.form.hosts()[0].0;
+        let (coordinator, orders) = (first, queues);
+        let mut world =
+            Self { site, first, coordinator, lives, orders, deaths: 0, runs: 0, own_runs: 0, sender, told };
+        world.runs = world.lives.values().map(|life| rows(life).len()).sum();
         world
     }
 
@@ -72,18 +79,18 @@ impl<'a> World<'a> {
         self.site.case.form.hosts().iter().map(|(host, _)| &self.lives[host]).collect()
     }
 
-    fn rows(&self) -> Vec<RunRow> {
-        load::rows(&self.lives[COORDINATOR].engine().store).unwrap()
-    }
-
     /// Whether another run was accepted than there were when the engines were started.
     pub(super) fn has_accepted(&self) -> bool {
-        self.rows().len() > self.runs
+        self.lives.values().map(|life| rows(life).len()).sum::<usize>() > self.runs
+    }
+
+    fn newest_row(&self) -> RunRow {
+        rows(&self.lives[self.coordinator]).into_iter().max_by_key(|row| row.accepted).unwrap()
     }
 
     /// What became of the newest run.
     pub(super) fn newest(&self) -> RunStatus {
-        self.rows().into_iter().max_by(|a, b| a.run.cmp(&b.run)).unwrap().status
+        self.newest_row().status
     }
 
     /// How often each moment of each host has come since it was started, or since something was asked of it.
@@ -93,9 +100,9 @@ impl<'a> World<'a> {
 
     /// The logs of the newest run, for a failed assertion.
     pub(super) fn log(&self) -> String {
-        let row = self.rows().into_iter().max_by(|a, b| a.run.cmp(&b.run)).unwrap();
-        let mut text = fs::read_to_string(self.lives[COORDINATOR].engine().logs.path(&row.run)).unwrap();
-        let state = load::state(&self.lives[COORDINATOR].engine().store, row).unwrap();
+        let row = self.newest_row();
+        let mut text = fs::read_to_string(self.lives[self.coordinator].engine().logs.path(&row.run)).unwrap();
+        let state = load::state(&self.lives[self.coordinator].engine().store, row).unwrap();
         for (node, step) in state.order().iter().zip(&state.steps) {
             writeln!(text, "{}: {:?}", state.step(*node).id, step.status).unwrap();
         }
@@ -110,10 +117,13 @@ impl<'a> World<'a> {
             .map(|life| (life.host, Vec::clone(&life.engine().catalog().unwrap())))
             .collect();
         let submit = what(&catalogs);
+        let is_it = |host: &&&'static str| *submit.plan.coordinator.as_str() == ***host;
+        self.coordinator = self.lives.keys().find(is_it).unwrap();
+        self.own_runs = rows(&self.lives[self.coordinator]).len();
         for (host, life) in &self.lives {
             life.fate.order(self.orders.get_mut(host).and_then(VecDeque::pop_front));
         }
-        let life = &self.lives[COORDINATOR];
+        let life = &self.lives[self.coordinator];
         let (offer, sender) = (Offer(Arc::clone(life.engine())), self.sender.clone());
         drop(life.runtime.spawn(async move {
             let run = offer.submit(submit).await.unwrap().run;
@@ -139,27 +149,27 @@ impl<'a> World<'a> {
         self.deaths += 1;
         let life = Life::open(&self.site.root(), host, state.to_str().unwrap(), self.sender.clone());
         let _ = self.lives.insert(host, life);
-        if host == COORDINATOR {
+        if host == self.first && host == self.coordinator {
             // Nothing touches a pair now.
             assert_no_empty_record(self.site, &self.lives());
         }
         let life = &self.lives[host];
         life.begin(self.orders.get_mut(host).and_then(VecDeque::pop_front));
-        if host == COORDINATOR {
+        if host == self.coordinator {
             self.follow(life);
         }
-        host == COORDINATOR
+        host == self.coordinator
     }
 
     /// Has an engine say when the run that it has found is over, or that it has found none.
     fn follow(&self, life: &Life) {
         let (offer, sender) = (Offer(Arc::clone(life.engine())), self.sender.clone());
-        let (state, before) = (life.state.clone(), self.runs);
+        let (state, before) = (life.state.clone(), self.own_runs);
         drop(life.runtime.spawn(async move {
             until_alive(&state).await;
             let mut runs = offer.runs(RunsQuery { limit: Some(1000), ..RunsQuery::default() }).await.unwrap();
             if runs.len() > before {
-                runs.sort_by(|a, b| a.run.cmp(&b.run));
+                runs.sort_by_key(|row| row.accepted);
                 let run = runs.pop().unwrap().run;
                 let mut events = offer.events(run, true).await.unwrap();
                 while events.recv().await.is_some() {}
@@ -171,11 +181,17 @@ impl<'a> World<'a> {
     /// Waits until hosts that were told late have been told, and nothing is at work any more.
     fn settle(&self) {
         let began = Instant::now();
-        let is_busy = |life: &&Life| !life.engine().active().is_empty() || life.engine().serving.is_busy();
-        while self.lives.values().any(|life| is_busy(&life))
-            || self.rows().iter().any(|row| row.status.is_over() && !row.unreleased.is_empty())
-        {
-            assert!(began.elapsed() < LIMIT, "something is still at work:\n{}", self.log());
+        let busy = |life: &Life| {
+            let (engine, untold) =
+                (life.engine(), |row: &RunRow| row.status.is_over() && !row.unreleased.is_empty());
+            let untold: Vec<_> = rows(life).into_iter().filter(untold).map(|row| row.unreleased).collect();
+            let (active, serves) = (engine.active().len(), engine.serving.is_busy());
+            let told =
+                format!("{}: {active} runs at work, serves: {serves}, not told: {untold:?}", life.host);
+            (active > 0 || serves || !untold.is_empty()).then_some(told)
+        };
+        while let Some(busy) = self.lives.values().find_map(busy) {
+            assert!(began.elapsed() < LIMIT, "{busy}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -188,4 +204,8 @@ impl<'a> World<'a> {
         }
         forget(&states);
     }
+}
+
+fn rows(life: &Life) -> Vec<RunRow> {
+    load::rows(&life.engine().store).unwrap()
 }

@@ -112,7 +112,7 @@ impl Engine {
         let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store, parts.clock.now())?,
+            leases: Leases::new(&store, &parts.owner)?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),

@@ -55,5 +55,7 @@ pub(crate) fn internal(text: impl Into<String>) -> Refusal {
 
 /// The reply to a task that panicked: a defect, told as one.
 pub(crate) fn defect(error: &tokio::task::JoinError) -> Failure {
+    #[cfg(test)]
+    crate::killed::end_with(&error.to_string());
     Failure::permanent(format!("a defect in resplit: {error}")).with_help("report it, with the engine's log")
 }

@@ -64,7 +64,7 @@ impl Engine {
         is_unfinished || self.serving.serves(&lease.run)
     }
 
-    /// Waits until this host has seen more releases of leases than `releases`.
+    /// Waits until this host's count of releases of leases is another than `releases`.
     pub(crate) async fn wait_for_release(&self, releases: u64) -> Result<(), StoreError> {
         self.leases.wait(&self.store, releases, |lease| self.is_open(lease)).await
     }

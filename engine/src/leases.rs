@@ -25,14 +25,22 @@ pub(crate) const NEXT_TOKEN: &str = "token";
 /// The leases that this host has given.
 pub(crate) struct Leases {
     given: Mutex<Vec<Lease>>,
-    /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
-    /// counted looks again at once.
+    /// Counts up from a number that belongs to this engine process and no other: what waits with the count of an engine
+    /// that is gone looks again at once. No clock is asked, so setting one deceives nobody.
     releases: watch::Sender<u64>,
 }
 
 /// Adds to a batch that every token below `next` is used up.
 pub(crate) fn put_next_token(batch: &mut Batch, next: u64) -> Result<(), StoreError> {
     rows::put(batch, NEXT_TOKEN, &NextNumber(next))
+}
+
+/// The number from which an engine process counts.
+fn first_count(owner: &Owner) -> u64 {
+    let name = format!("{} {} {}", owner.boot_id, owner.pid, owner.start_time);
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..8]);
+    u64::from_le_bytes(first) >> 1
 }
 
 fn key(lease: &Lease) -> String {
@@ -54,10 +62,10 @@ fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bo
 }
 
 impl Leases {
-    pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
+    /// Those in the store, for the engine process that has opened it.
+    pub(crate) fn new(store: &Store, engine: &Owner) -> Result<Self, StoreError> {
         let given = rows::scan(store, "")?;
-        let releases = u64::try_from(started.as_microsecond()).unwrap_or_default();
-        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(releases) })
+        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(first_count(engine)) })
     }
 
     fn given(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {
@@ -160,7 +168,7 @@ impl Leases {
         Ok(gone.into_iter().map(|lease| lease.resource).collect())
     }
 
-    /// Waits until there were more releases than `seen`. The end of an owner is one, since its leases may be taken over;
+    /// Waits until the count of releases is another than `seen`. The end of an owner is one, since its leases may be taken over;
     /// those of a run that `is_open` stand.
     pub(crate) async fn wait(
         &self,
@@ -173,7 +181,7 @@ impl Leases {
             // Watched before it is looked at, so that no end is missed.
             let owners = self.descriptors();
             self.release_dead(store, &is_open)?;
-            if *releases.borrow_and_update() > seen {
+            if *releases.borrow_and_update() != seen {
                 return Ok(());
             }
             let is_watched = !owners.is_empty();

@@ -10,6 +10,8 @@ pub mod engine;
 mod failures;
 mod held;
 mod housekeeping;
+#[cfg(test)]
+mod killed;
 mod leases;
 mod leftovers;
 mod logs;

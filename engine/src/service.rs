@@ -46,7 +46,7 @@ pub trait Service: Send + Sync + 'static {
     fn record(&self, id: BackupId, verb: RecordVerb) -> impl Future<Output = Reply<Record>> + Send;
     /// Gives leases, or says who holds them.
     fn lease(&self, request: LeaseRequest) -> impl Future<Output = Reply<LeaseReply>> + Send;
-    /// Returns when this host has seen more releases than `releases`: ask for the leases again then.
+    /// Returns when this host's count of releases is another than `releases`: ask for the leases again then.
     fn lease_wait(&self, releases: u64) -> impl Future<Output = Reply<()>> + Send;
     /// Releases all leases of a run.
     fn release(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;

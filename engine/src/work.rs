@@ -154,11 +154,16 @@ impl Task {
         let task = Self { work: part.clone(), ..self };
         let (shared, kind) = (Arc::clone(engine), task.step.action.kind());
         let mut call = spawn_blocking(move || {
+            #[cfg(test)]
+            crate::killed::end_if_dead(&shared.directories.state);
             let records = shared.catalog()?;
             let action = &task.step.action;
-            task.context(&shared, &shared.host, &records, false, |context| {
+            let ended = task.context(&shared, &shared.host, &records, false, |context| {
                 kinds::step(action).run(context, &intent)
-            })
+            });
+            #[cfg(test)]
+            crate::killed::reached(&shared.directories.state, crate::killed::Moment::AfterEffect);
+            ended
         });
         let Some(after) = limit.after else {
             return call.await.unwrap_or_else(|error| Err(failures::defect(&error)));

@@ -154,7 +154,7 @@ impl Client {
         self.post("/v1/leases", request, SMALL_BODY).await
     }
 
-    /// Returns when the engine's host has seen more releases than `releases`.
+    /// Returns when its host's count of releases is another than `releases`.
     pub async fn lease_wait(&self, releases: u64) -> Answered<()> {
         self.get(format!("/v1/leases/wait?releases={releases}")).await
     }

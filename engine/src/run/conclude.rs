@@ -1,7 +1,7 @@
 //! What a turn of the loop makes durable of one step: its intent, or how it ended. Each is an event of the journal, and
 //! a part of the turn's commit.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
@@ -44,7 +44,7 @@ impl Driver {
         node: NodeIndex,
     ) -> Result<Result<(u32, Intent), Failure>, Failure> {
         let attempt = self.state.row_of(node).attempts.saturating_add(1);
-        let _ = self.began.insert(node, self.engine.clock.now());
+        let _ = self.began.insert(node, (self.engine.clock.now(), Instant::now()));
         *self.tries.entry(node).or_default() += 1;
         let step = self.state.step(node).clone();
         let intent = if step.host == self.engine.host {
@@ -84,16 +84,20 @@ impl Driver {
         again: Option<Again>,
         told: &mut Told,
     ) -> Result<Concluded, Failure> {
-        let at = self.engine.clock.now();
         let row = self.state.row_of(node);
         // What could not be prepared has not been intended: its try is the next one.
         let attempt = if row.is_started() { row.attempts } else { row.attempts.saturating_add(1) };
         // One that was interrupted began under an engine that is gone; how long it took says nothing of the next.
         let began_here = self.began.get(&node).copied();
-        let began = began_here.unwrap_or(match row.state {
-            StepState::Started { at, .. } => at,
-            _ => at,
-        });
+        let now = self.engine.clock.now();
+        let began = match (began_here, &row.state) {
+            (Some((began, _)), _) => began,
+            (None, StepState::Started { at, .. }) => *at,
+            (None, _) => now,
+        };
+        let took = began_here.map(|(_, since)| since.elapsed());
+        // Whatever became of the wall clock meanwhile, a step ends as long after it began as it took.
+        let at = took.and_then(|took| began.checked_add(took).ok()).unwrap_or(now);
         if let Some(how) = again {
             self.note(transaction, node, &StepEvent::TakenUp { attempt, how })?;
         }
@@ -101,7 +105,7 @@ impl Driver {
             StepEnd::Done { outcome, adopted } => {
                 let is_seen = adopted.is_none() && began_here.is_some();
                 self.conclude_done(transaction, node, &outcome)?;
-                let took_ms = u64::try_from(at.duration_since(began).as_millis()).unwrap_or(0);
+                let took_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
                 if is_seen {
                     let key = format!("{}/{}", self.state.plan.operation, self.state.step(node).id);
                     rows::put(&mut transaction.batch, &key, &TookMs(took_ms))?;

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -78,7 +78,8 @@ pub(crate) struct Driver {
     running: usize,
     /// How many steps run between quiesce and the record of the backup.
     pub(super) held: usize,
-    pub(super) began: BTreeMap<NodeIndex, Timestamp>,
+    /// When each began, by the wall clock for people, and by one that nobody sets for how long it took.
+    pub(super) began: BTreeMap<NodeIndex, (Timestamp, Instant)>,
     /// Tries of this turn of the run, which is what `retry` limits.
     pub(super) tries: BTreeMap<NodeIndex, u32>,
 }
@@ -108,7 +109,7 @@ impl Driver {
     async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
-            let _ = self.began.insert(node, self.engine.clock.now());
+            let _ = self.began.insert(node, (self.engine.clock.now(), Instant::now()));
             if let StepState::Started { intent, .. } = row.state {
                 self.launch(node, row.attempts, intent, true);
             }

@@ -175,7 +175,7 @@ impl Store {
         }
         let (sender, receiver) = oneshot::channel();
         self.send(Request::Commit(batch.operations, Reply::Async(sender)))?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        receiver.await.map_err(|_| self.is_closed())?
     }
 
     /// The value of a key.
@@ -243,15 +243,21 @@ impl Store {
     fn ask<T>(&self, request: impl FnOnce(Reply<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(request(Reply::Blocking(sender)))?;
-        receiver.recv().map_err(|_| StoreError::Closed)?
+        receiver.recv().map_err(|_| self.is_closed())?
+    }
+
+    fn is_closed(&self) -> StoreError {
+        #[cfg(test)]
+        crate::killed::end_if_dead(&self.inner.shared.place.root);
+        StoreError::Closed
     }
 
     fn send(&self, request: Request) -> Result<(), StoreError> {
         if let Some(ReadOnly { damage, .. }) = &self.inner.read_only {
             return Err(StoreError::ReadOnly(Arc::clone(damage)));
         }
-        let sender = self.inner.requests.as_ref().ok_or(StoreError::Closed)?;
-        sender.send(request).map_err(|_| StoreError::Closed)
+        let sender = self.inner.requests.as_ref().ok_or_else(|| self.is_closed())?;
+        sender.send(request).map_err(|_| self.is_closed())
     }
 
     /// Reads the view; if it fails, once more after it was built again.

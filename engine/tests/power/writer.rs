@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -13,7 +14,8 @@ use resplit_engine::store::{Batch, Options, Store, StoreError, Table};
 use resplit_test_disk::{Disk, Mounted};
 
 /// Segments so small that there are many; checkpoints often.
-pub(crate) const OPTIONS: Options = Options { log_bound: 24 << 10, segment_size: 6 << 10 };
+pub(crate) const OPTIONS: Options =
+    Options { log_bound: 24 << 10, segment_size: 6 << 10, patience: Duration::from_secs(60) };
 /// Commits of a round.
 const COMMITS: u64 = 60;
 /// About how many calls those are: cuts lie among them.

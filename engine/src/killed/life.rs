@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use resplit_operations::ids::HostId;
+use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, shim::Shims, virtual_library::VirtualLibrary,
-        window::Windows,
+        Drivers, directory::DirectoryPairs, identity::Owner, pairs::PairDriver, shim::Shims,
+        virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::runtime::Runtime;
@@ -55,7 +55,11 @@ fn parts(site: &Path, host: &HostId, state: &Path, owner: Owner) -> Parts {
         host: host.clone(),
         state: state.to_owned(),
         drivers: Drivers {
-            directory: Arc::new(DirectoryPairs::new(clock.clone())),
+            pairs: [(
+                PairDriverKind::Directory,
+                Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>,
+            )]
+            .into(),
             virtual_library: Arc::new(VirtualLibrary::new()),
             commands: Arc::new(Shims::new(shim(), Vec::new())),
         },

@@ -100,7 +100,7 @@ impl Site {
         let id = OperationId::from("documents");
         let operation = &self.checked.operations[&id];
         let plan = compile::backup(&self.checked.site, &self.root(), &id, operation).unwrap();
-        Submit { plan, options: RunOptions::default() }
+        Submit { plan, options: RunOptions::default(), measure: false }
     }
 
     /// What the case does, given the catalogs of all hosts.
@@ -129,6 +129,6 @@ impl Site {
         let all = catalogs.iter().flat_map(|(host, records)| records.iter().filter(on).map(|r| (*host, r)));
         let (host, record) = all.max_by_key(|(_, record)| record.origin.original_id).unwrap();
         let backup = Some(Selector { host: Some(host.into()), id: record.id });
-        Submit { plan, options: RunOptions { backup, ..RunOptions::default() } }
+        Submit { plan, options: RunOptions { backup, ..RunOptions::default() }, measure: false }
     }
 }

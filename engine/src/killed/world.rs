@@ -104,7 +104,7 @@ impl<'a> World<'a> {
         let mut text = fs::read_to_string(self.lives[self.coordinator].engine().logs.path(&row.run)).unwrap();
         let state = load::state(&self.lives[self.coordinator].engine().store, row).unwrap();
         for (node, step) in state.order().iter().zip(&state.steps) {
-            writeln!(text, "{}: {:?}", state.step(*node).id, step.status).unwrap();
+            writeln!(text, "{}: {:?}", state.step(*node).id, step.status()).unwrap();
         }
         text
     }

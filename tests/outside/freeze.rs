@@ -132,7 +132,7 @@ fn a_window_over_its_budget_is_thawed_opened_once_more_and_then_fails() {
         let length = window["length_ms"].as_u64().unwrap();
         assert!((3_000..4_000).contains(&length) && window["budget_ms"] == 3_000, "{window}");
     }
-    let text = site.succeed(&["show", "latest"]);
+    let text = site.succeed(&["show", "latest"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.matches("over its budget").count() >= 2, "{text}");
     assert!(text.contains("quiesce.window"), "{text}");
     site.assert_clean();
@@ -157,7 +157,9 @@ fn a_window_over_its_budget_runs_again_from_the_resync_on_and_then_is_good() {
     for step in shown["step_list"].as_array().unwrap() {
         let is_in_window =
             matches!(step["kind"].as_str(), Some("resync" | "quiesce" | "split" | "thaw" | "command"));
-        assert_eq!(step["attempts"], if is_in_window { 2 } else { 1 }, "{step}");
+        // The split was not even begun in the first window: the command before it was stopped with that.
+        let tries = if is_in_window && step["kind"] != "split" { 2 } else { 1 };
+        assert_eq!(step["attempts"], tries, "{step}");
         assert!(!is_in_window || step["again"]["how"] == "set_back", "{step}");
     }
     assert_eq!(site.catalog("fileserver").len(), 1, "the image of the good window, and no other");

@@ -91,7 +91,7 @@ impl Driver {
         // One that was interrupted began under an engine that is gone; how long it took says nothing of the next.
         let began_here = self.began.get(&node).copied();
         let began = began_here.unwrap_or(match row.state {
-            StepState::Started { at, .. } => at,
+            StepState::Started { at: since, .. } => since,
             _ => at,
         });
         if let Some(how) = again {

@@ -94,7 +94,7 @@ pub(super) fn assert_sound(site: &Site, lives: &[&Life]) {
 }
 
 fn next_token(life: &Life) -> u64 {
-    life.engine().store.get(crate::store::Table::Ids, "token").unwrap().unwrap_or(1)
+    crate::leases::next_token(&life.engine().store).unwrap()
 }
 
 /// Of a run that is done every step has its outcome, and none an intent that waits for one.

@@ -21,6 +21,7 @@ use super::{LibraryPlace, NextNumber, PlanRow, RunRow, ServedRow, StepRow, TookM
 use crate::{
     obligations::Duty,
     protocol::Lease,
+    run::set_back,
     store::{Batch, Store, StoreError, Table},
 };
 
@@ -158,8 +159,11 @@ impl Row for ServedRow {
 }
 
 fn again(value: &mut Value) {
-    if let Some(again) = value.get_mut("again").filter(|again| again.is_string()) {
-        *again = json!({ "how": "ran_again", "because": again });
+    if let Some(again) = value.get_mut("again")
+        && let Some(because) = again.as_str()
+    {
+        let how = if because == set_back::LOST { "set_back" } else { "ran_again" };
+        *again = json!({ "how": how, "because": because });
     }
 }
 

@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
-use resplit_operations::{action::Action, ids::HostId, operation::QuiesceMode, units::Period};
+use resplit_operations::{
+    action::Action,
+    ids::HostId,
+    operation::{On, QuiesceMode},
+    units::Period,
+};
 use resplit_steps::{context::Work, contract::Intent};
 
 use super::{
@@ -43,10 +48,15 @@ pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
 }
 
 /// The window inside which a step stands, if something is held still in it: since when, and its budget. `online` holds
-/// nothing: its budget is what is told, and stops nobody.
+/// nothing: its budget is what is told, and stops nobody. What undoes something, or runs whatever happened, has its own
+/// time.
 fn window(driver: &Driver, node: NodeIndex) -> Option<(Timestamp, Period)> {
     let since = driver.state.facts.quiesced?;
-    let (Action::Split(_) | Action::Command(_)) = &driver.state.step(node).action else { return None };
+    let step = driver.state.step(node);
+    let (Action::Split(_) | Action::Command(_)) = &step.action else { return None };
+    if step.on != On::Success || driver.state.owner(node).is_some() {
+        return None;
+    }
     let quiesce = driver.state.window_of(node)?;
     match &driver.state.step(quiesce).action {
         Action::Quiesce(of) if of.mode == QuiesceMode::Freeze => Some((since, of.window)),

@@ -14,4 +14,4 @@ pub(crate) mod recovery;
 pub(crate) mod set_back;
 pub(crate) mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

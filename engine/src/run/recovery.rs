@@ -87,3 +87,6 @@ pub(crate) fn foresee(asked: Result<Probe, Failure>) -> Recovery {
         Course::Ask => Recovery::Unknown { failure: Failure::temporary("it was not asked about") },
     }
 }
+
+#[cfg(test)]
+mod tests;

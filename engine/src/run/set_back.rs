@@ -1,6 +1,8 @@
 //! What is set back before a run goes on: a window that was lost or over its budget, and, when an operator resumes a
 //! run, what failed.
 
+use std::collections::HashSet;
+
 use petgraph::graph::NodeIndex;
 
 use super::{
@@ -71,7 +73,11 @@ pub(crate) fn repeat_window(
     thaw: NodeIndex,
     because: &str,
 ) -> Result<Vec<NodeIndex>, Illegal> {
-    let again = state.again(&in_window(state, quiesce, thaw));
+    let inside = in_window(state, quiesce, thaw);
+    // What follows, and has begun, runs again with all that it undid; mostly nothing has.
+    let within: HashSet<NodeIndex> = inside.iter().copied().collect();
+    let is_untouched = |node: &NodeIndex| within.contains(node) || state.row_of(*node).is_waiting();
+    let again = if state.after(&inside).iter().all(is_untouched) { inside } else { state.again(&inside) };
     let at_work = |node: &NodeIndex| !state.row_of(*node).is_waiting() && !state.row_of(*node).is_over();
     if again.iter().any(at_work) {
         return Ok(Vec::new());

@@ -236,6 +236,12 @@ impl RunState {
         self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
     }
 
+    /// These steps, and what needs them, directly or not. O(V+E), no recursion.
+    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let after = self.reach(first, Direction::Outgoing);
+        self.order.iter().copied().filter(|node| after[node.index()]).collect()
+    }
+
     /// These steps, and all that has to run again with them: what needs them, directly or not, and where that undoes a
     /// step, that step. O(V+E), no recursion.
     pub(crate) fn again(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {

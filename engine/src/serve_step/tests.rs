@@ -7,9 +7,11 @@ use resplit_operations::{
     bound::Binding,
     operation::On,
     plan::{PlanStep, Purpose},
+    units::Period,
 };
 use resplit_steps::{
     contract::{Intent, Obligation},
+    drivers::command::CommandState,
     facts::Facts,
     failure::FailureClass,
 };
@@ -148,6 +150,28 @@ async fn a_try_that_failed_is_answered_with_its_failure() {
         "{first:?}"
     );
     assert_eq!(end(serve(&bench.engine, request(&["ok", "b"], 1, 1)).unwrap()).await, first);
+    assert_eq!(bench.commands.ran(), ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_of_another_host_keeps_its_time_limit() {
+    let bench = Bench::new();
+    let mut asked = request(&["wait", "a"], 1, 1);
+    asked.step.timeout = Some(Period(20));
+    let ended = end(serve(&bench.engine, asked).unwrap()).await;
+    let StepEnd::Failed { failure } = ended else { panic!("{ended:?}") };
+    assert_eq!(failure.class, FailureClass::Temporary, "it was asked about, and had not happened");
+    assert!(failure.message.contains("its limit of 20ms"), "{failure}");
+    assert!(bench.commands.probed().contains(&"a".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_known_parks_and_is_not_repeated() {
+    let bench = Bench::new();
+    bench.commands.say("a", CommandState::Lost);
+    let parked = end(serve(&bench.engine, request(&["lose", "a"], 1, 1)).unwrap()).await;
+    assert!(matches!(&parked, StepEnd::Parked { unreachable: false, .. }), "{parked:?}");
+    assert_eq!(end(serve(&bench.engine, request(&["lose", "a"], 1, 1)).unwrap()).await, parked);
     assert_eq!(bench.commands.ran(), ["a"]);
 }
 

@@ -54,7 +54,7 @@ pub(super) fn command() -> Action {
 }
 
 /// A plan of these steps: needs and finally-step by index, and on which end they run.
-pub(super) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
+pub(crate) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
     let step = |(index, (needs, on, finally)): (usize, &(Vec<usize>, On, Option<usize>))| PlanStep {
         id: name(index),
         host: "here".into(),
@@ -81,7 +81,7 @@ pub(super) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
 }
 
 /// A new run of a plan.
-pub(super) fn state(plan: Plan) -> RunState {
+pub(crate) fn state(plan: Plan) -> RunState {
     let steps = plan.graph().node_count();
     let mut row =
         RunRow::accepted(RunId::from("documents-1"), &plan, RunOptions::default(), Timestamp::UNIX_EPOCH);

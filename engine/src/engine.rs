@@ -81,6 +81,8 @@ pub struct Engine {
     pub(crate) quiet: watch::Sender<u64>,
     /// Told when the engine is to stop.
     pub(crate) stop: tokio::sync::Notify,
+    /// How many runs have ended since this engine started.
+    pub(crate) ended: AtomicU64,
     started: Timestamp,
     build: String,
     opened: Option<String>,
@@ -117,6 +119,7 @@ impl Engine {
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
             stop: tokio::sync::Notify::new(),
+            ended: AtomicU64::new(0),
             started: parts.clock.now(),
             build: parts.build,
             opened,

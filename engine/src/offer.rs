@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, leftovers, names, place, preview,
+    forget, held, housekeeping, leftovers, names, place, preview,
     protocol::{
         Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
@@ -380,6 +380,7 @@ impl Service for Offer {
         names::check("a step", request.step.id.as_str())?;
         names::check("an operation", request.operation.as_str())?;
         housekeeping::remember_libraries(&self.0, &request.site)?;
+        forget::remember_coordinator(&self.0, &request)?;
         serve_step::serve(&self.0, request)
     }
 

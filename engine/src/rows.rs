@@ -98,6 +98,9 @@ impl StepRow {
 /// A step that this host runs, or ran, for another that coordinates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServedRow {
+    /// Who asked: it is asked when this may be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<HostId>,
     pub attempt: u32,
     pub token: u64,
     pub intent: Intent,

@@ -156,6 +156,7 @@ async fn execute(
 ) -> Result<Ended, Failure> {
     let (run, step, attempt, token) =
         (request.run.clone(), request.step.id.clone(), request.attempt, request.token);
+    let coordinator = Some(request.coordinator.clone());
     let task = task(request, work);
     let interrupted = match row.filter(|row| row.attempt == attempt) {
         Some(ServedRow { end: Some(end), again, .. }) => return Ok((end, again)),
@@ -170,7 +171,14 @@ async fn execute(
         let mut transaction = Transaction::new(engine)?;
         let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
         transaction.intend(engine, &run, &step, &intent)?;
-        let row = ServedRow { attempt, token, intent: intent.clone(), end: None, again: None };
+        let row = ServedRow {
+            coordinator: coordinator.clone(),
+            attempt,
+            token,
+            intent: intent.clone(),
+            end: None,
+            again: None,
+        };
         transaction.batch.put(Table::Served, key, &row)?;
         transaction.commit(engine).await?;
         intent
@@ -197,7 +205,7 @@ async fn execute(
     if let StepEnd::Done { outcome, .. } = &end {
         transaction.conclude(engine, &run, outcome)?;
     }
-    let row = ServedRow { attempt, token, intent, end: Some(end.clone()), again: again.clone() };
+    let row = ServedRow { coordinator, attempt, token, intent, end: Some(end.clone()), again: again.clone() };
     transaction.batch.put(Table::Served, key, &row)?;
     transaction.commit(engine).await?;
     Ok((end, again))

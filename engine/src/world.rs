@@ -16,8 +16,7 @@ use crate::{
     client::Client,
     engine::Engine,
     failures,
-    protocol::{PairView, RunStatus, World, WorldRequest},
-    run::load,
+    protocol::{PairView, World, WorldRequest},
 };
 
 /// What this host knows and sees. Asks drivers, so it may block.
@@ -40,13 +39,8 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
             (id.clone(), found)
         })
         .collect();
-    let parked = load::rows(&engine.store)?
-        .into_iter()
-        .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
-        .map(|row| row.run)
-        .collect();
     let catalog = engine.catalog()?.to_vec();
-    Ok(World { catalog, pairs, cartridges, leases: engine.leases.all(), parked })
+    Ok(World { catalog, pairs, cartridges, leases: engine.leases.all() })
 }
 
 /// The world as every host of a plan sees it: pairs as the coordinator does, libraries as their hosts do.

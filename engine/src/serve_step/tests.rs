@@ -154,7 +154,14 @@ async fn a_try_that_failed_is_answered_with_its_failure() {
 async fn what_was_interrupted_is_probed_under_the_intent_that_it_had() {
     let bench = Bench::new();
     let mut batch = Batch::default();
-    let row = ServedRow { attempt: 1, token: 1, intent: Intent::default(), end: None, again: None };
+    let row = ServedRow {
+        coordinator: None,
+        attempt: 1,
+        token: 1,
+        intent: Intent::default(),
+        end: None,
+        again: None,
+    };
     batch.put(Table::Served, "documents-1/hook", &row).unwrap();
     let _ = bench.engine.store.commit(batch).unwrap();
     assert!(is_done(&end(serve(&bench.engine, request(&["ok", "a"], 1, 1)).unwrap()).await));

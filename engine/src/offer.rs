@@ -124,8 +124,9 @@ impl Service for Offer {
             return Err(Refusal { kind: RefusalKind::BadRequest, failure });
         }
         if engine.store.is_low_on_space() {
-            let text = format!("the disk with {} is full", engine.directories.state.display());
-            return Err(internally(Failure::refused(text).with_help("make room there, then run again")));
+            let state = engine.directories.state.display();
+            let text = format!("the disk with {state} is full, or nearly so; nothing was touched");
+            return Err(conflict(text, format!("make room there (df {state}), then run again")));
         }
         let claim = self.name(&submit)?;
         let run = claim.run.clone();

@@ -5,6 +5,7 @@
 mod concurrent;
 mod damaged;
 mod freeze;
+mod full;
 mod hold;
 mod kills;
 mod ledgers;

@@ -169,8 +169,11 @@ impl Engine {
     /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
     /// again by the next command, and take them up; one that only reads would only read again.
     pub fn is_busy(&self) -> bool {
+        if self.store.damage().is_some() {
+            return false;
+        }
         !self.active().is_empty()
-            || !(self.held().is_empty() || self.store.damage().is_some())
+            || !self.held().is_empty()
             || self.serving.is_busy()
             || self.leases.any_alive(&self.owner)
     }

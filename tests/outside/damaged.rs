@@ -160,6 +160,9 @@ fn a_run_that_needs_a_host_that_only_reads_is_refused_before_anything_is_touched
     assert_eq!(repaired(&site)["host"], "backupserver");
     site.settle();
     site.succeed(&["run", "documents"]);
+    // If the end of what was mounted there is lost, it is left behind as far as that host knows.
+    site.succeed(&["leftovers", "release", "--yes"]);
+    assert_eq!(site.json(&["leftovers"]), serde_json::json!([]));
     site.assert_clean();
 }
 

@@ -82,6 +82,8 @@ pub struct Engine {
     pub(crate) quiet: watch::Sender<u64>,
     /// Told when the engine is to stop.
     pub(crate) stop: tokio::sync::Notify,
+    /// How many runs have ended since this engine started.
+    pub(crate) ended: AtomicU64,
     started: Timestamp,
     build: String,
     opened: Option<String>,
@@ -125,6 +127,7 @@ impl Engine {
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
             stop: tokio::sync::Notify::new(),
+            ended: AtomicU64::new(0),
             started: parts.clock.now(),
             build: parts.build,
             opened,
@@ -174,8 +177,11 @@ impl Engine {
     /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
     /// again by the next command, and take them up; one that only reads would only read again.
     pub fn is_busy(&self) -> bool {
+        if self.store.damage().is_some() {
+            return false;
+        }
         !self.active().is_empty()
-            || !(self.held().is_empty() || self.store.damage().is_some())
+            || !self.held().is_empty()
             || self.serving.is_busy()
             || self.leases.any_alive(&self.owner)
     }

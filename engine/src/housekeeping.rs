@@ -1,16 +1,15 @@
-//! What an engine does beside runs: undoing what a run left here, forgetting runs that are long over, and putting the
-//! catalog beside the library, so that losing the store does not lose the tapes.
+//! What an engine does beside runs: giving leases, undoing what a run left here, and putting the catalog beside
+//! the library, so that losing the store does not lose the tapes.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::Write,
     path::Path,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use resplit_operations::{
-    ids::{HostId, LibraryId, OperationId, RunId},
+    ids::{HostId, LibraryId, RunId},
     plan::Resource,
     record::Record,
     site::Site,
@@ -22,17 +21,10 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
-    rows::{self, LibraryPlace, RunRow},
+    rows::{self, LibraryPlace},
     run::load,
     store::{Batch, StoreError},
 };
-
-/// The most runs that are kept of one operation.
-const MOST_RUNS: usize = 200;
-/// How long a run is kept once it is over.
-const LONGEST: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// The newest runs of an operation that are kept however old they are.
-const FEWEST_RUNS: usize = 5;
 
 /// The catalog of a host, as it is put beside a library.
 #[derive(Serialize)]
@@ -115,32 +107,6 @@ impl Engine {
             serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
         let path = directory.0.join(format!("catalog-{}.json", self.host));
         replace(&directory.0, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
-    }
-
-    /// Forgets runs that are long over, with their logs.
-    pub(crate) fn forget_old_runs(&self) -> Result<(), Failure> {
-        let mut by_operation: BTreeMap<OperationId, Vec<RunRow>> = BTreeMap::new();
-        for row in load::rows(&self.store)? {
-            by_operation.entry(row.operation.clone()).or_default().push(row);
-        }
-        let now = self.clock.now();
-        for mut rows in by_operation.into_values() {
-            rows.sort_by_key(|row| std::cmp::Reverse(row.accepted));
-            for (age, row) in rows.into_iter().enumerate() {
-                let old = row.ended.is_some_and(|ended| now.duration_since(ended) > LONGEST);
-                let open = !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });
-                if open || !row.unreleased.is_empty() || !(age >= MOST_RUNS || (age >= FEWEST_RUNS && old)) {
-                    continue;
-                }
-                let mut batch = Batch::default();
-                load::forget(&self.store, &mut batch, &row.run)?;
-                let _ = self.store.commit(batch)?;
-                self.logs.remove(&row.run);
-                // A run without commands has no such directory.
-                let _ = fs::remove_dir_all(self.directories.commands.join(row.run.as_str()));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod definitions;
 pub mod engine;
 mod failures;
+mod forget;
 mod held;
 mod housekeeping;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, leftovers, names, place, preview,
+    forget, held, housekeeping, leftovers, names, place, preview,
     protocol::{
         Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
         PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released, Repair,
@@ -117,8 +117,9 @@ impl Service for Offer {
             return Err(Refusal { kind: RefusalKind::BadRequest, failure });
         }
         if engine.store.is_low_on_space() {
-            let text = format!("the disk with {} is full", engine.directories.state.display());
-            return Err(internally(Failure::refused(text).with_help("make room there, then run again")));
+            let state = engine.directories.state.display();
+            let text = format!("the disk with {state} is full, or nearly so; nothing was touched");
+            return Err(conflict(text, format!("make room there (df {state}), then run again")));
         }
         let claim = self.name(&submit)?;
         let run = claim.run.clone();
@@ -362,6 +363,7 @@ impl Service for Offer {
         names::check("a step", request.step.id.as_str())?;
         names::check("an operation", request.operation.as_str())?;
         housekeeping::remember_libraries(&self.0, &request.site)?;
+        forget::remember_coordinator(&self.0, &request)?;
         serve_step::serve(&self.0, request)
     }
 

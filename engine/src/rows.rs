@@ -13,7 +13,7 @@ use resplit_operations::{
     bound::Binding,
     ids::{HostId, OperationId, RunId},
     plan::{Plan, PlanData, PlanStep, Purpose},
-    site::Site,
+    site::{Host, Site},
 };
 use resplit_steps::{
     contract::Intent,
@@ -220,6 +220,9 @@ impl StepRow {
 /// A step that this host runs, or ran, for another that coordinates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServedRow {
+    /// Who asked: it is asked when this may be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<HostId>,
     pub attempt: u32,
     pub token: u64,
     /// Why it ran again, or ran on, after it had been interrupted.
@@ -263,6 +266,11 @@ pub(crate) struct TookMs(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct LibraryPlace(pub PathBuf);
+
+/// Where a host that asked for steps keeps its state: it is asked when they may be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HostPlace(pub Host);
 
 /// The key of a step's row: the run, and the step's place in topological order.
 pub(crate) fn step_key(run: &RunId, index: usize) -> String {

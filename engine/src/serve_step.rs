@@ -158,23 +158,25 @@ async fn execute(
 ) -> Result<Ended, Failure> {
     let (run, step, number, token) =
         (request.run.clone(), request.step.id.clone(), request.attempt, request.token);
+    let coordinator = request.coordinator.clone();
     let task = task(request, work);
     let (row, intent, interrupted) = match row {
         Some(ServedRow { attempt, again, state: ServedState::Ended { end }, .. }) if attempt == number => {
             return Ok((*end, again));
         }
-        Some(ServedRow { attempt, token, again, state: ServedState::Running { intent } })
+        Some(ServedRow { coordinator, attempt, token, again, state: ServedState::Running { intent } })
             if attempt == number =>
         {
             let state = ServedState::Running { intent: intent.clone() };
-            (ServedRow { attempt, token, again, state }, intent, true)
+            (ServedRow { coordinator, attempt, token, again, state }, intent, true)
         }
         earlier => {
             let _shared = engine.changing.read().await;
             let mut transaction = Transaction::new(engine)?;
             let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
             transaction.intend(engine, &run, &step, &intent)?;
-            let intended = ServedEvent::Intended { attempt: number, token, intent: intent.clone() };
+            let intended =
+                ServedEvent::Intended { coordinator, attempt: number, token, intent: intent.clone() };
             let row = served::transition(earlier.as_ref(), &intended)?;
             rows::put(&mut transaction.batch, key, &row)?;
             transaction.commit(engine).await?;

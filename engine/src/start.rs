@@ -7,7 +7,7 @@ use resplit_steps::{contract::Obligation, failure::Failure};
 
 use crate::{
     engine::Engine,
-    obligations,
+    forget, obligations,
     protocol::{Event, RunStatus, What},
     rows::RunRow,
     run::{
@@ -61,7 +61,11 @@ impl Engine {
             let engine = Arc::clone(self);
             drop(tokio::spawn(async move { finish::release_late(&engine).await }));
         }
-        for row in rows.into_iter().filter(|row| !row.status.is_over()) {
+        let (over, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status.is_over());
+        if !self.holds() {
+            self.forget_later(over);
+        }
+        for row in open {
             let run = row.run.clone();
             if self.holds() {
                 let _ = self.held().insert(run);
@@ -76,6 +80,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Forgets what may be forgotten; nothing waits for that.
+    fn forget_later(self: &Arc<Self>, over: Vec<RunRow>) {
+        let engine = Arc::clone(self);
+        drop(tokio::spawn(async move {
+            let (store, asked) = (Arc::clone(&engine), Arc::clone(&engine));
+            let forgotten = tokio::task::spawn_blocking(move || store.forget_old_runs(over)).await;
+            let forgotten = forgotten.unwrap_or_else(|error| Err(crate::failures::defect(&error)));
+            if let Err(failure) = forgotten.and(forget::forget_served(&asked).await) {
+                tracing::warn!("cannot forget what is long over: {failure}");
+            }
+        }));
     }
 
     /// Takes up a run that was interrupted.

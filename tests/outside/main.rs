@@ -7,6 +7,7 @@ mod concurrent;
 mod damaged;
 mod drift;
 mod freeze;
+mod full;
 mod hold;
 mod kills;
 mod ledgers;

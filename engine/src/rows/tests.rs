@@ -35,6 +35,7 @@ fn of_kind(kind: &str, stored: &str) -> Result<String, serde_json::Error> {
         Duty::KIND => again::<Duty>(stored),
         NextNumber::KIND => again::<NextNumber>(stored),
         TookMs::KIND => again::<TookMs>(stored),
+        HostPlace::KIND => again::<HostPlace>(stored),
         LibraryPlace::KIND => again::<LibraryPlace>(stored),
         other => panic!("there is no kind {other}"),
     }

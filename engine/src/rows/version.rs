@@ -17,7 +17,7 @@ use serde::{
 };
 use serde_json::{Value, json};
 
-use super::{LibraryPlace, NextNumber, PlanRow, RunRow, ServedRow, StepRow, TookMs};
+use super::{HostPlace, LibraryPlace, NextNumber, PlanRow, RunRow, ServedRow, StepRow, TookMs};
 use crate::{
     obligations::Duty,
     protocol::Lease,
@@ -197,6 +197,11 @@ impl Row for LibraryPlace {
     const TABLE: Table = Table::Meta;
 }
 
+impl Row for HostPlace {
+    const KIND: &'static str = "host";
+    const TABLE: Table = Table::Meta;
+}
+
 /// The version in which each kind of row is written.
 pub(super) fn known() -> BTreeMap<String, u32> {
     fn of<T: Row>() -> (String, u32) {
@@ -214,6 +219,7 @@ pub(super) fn known() -> BTreeMap<String, u32> {
         of::<NextNumber>(),
         of::<TookMs>(),
         of::<LibraryPlace>(),
+        of::<HostPlace>(),
     ]
     .into()
 }

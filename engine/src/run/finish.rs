@@ -79,7 +79,7 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
             Ok(resources) => export_catalogs(engine, &resources),
             Err(error) => tracing::error!(run = %state.run(), "cannot release its leases: {error}"),
         }
-        if let Err(failure) = engine.forget_old_runs() {
+        if let Err(failure) = engine.note_end() {
             tracing::warn!("cannot forget old runs: {failure}");
         }
     }

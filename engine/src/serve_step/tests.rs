@@ -180,7 +180,7 @@ async fn what_was_interrupted_is_probed_under_the_intent_that_it_had() {
     let bench = Bench::new();
     let mut batch = Batch::default();
     let state = ServedState::Running { intent: Intent::default() };
-    let row = ServedRow { attempt: 1, token: 1, again: None, state };
+    let row = ServedRow { coordinator: None, attempt: 1, token: 1, again: None, state };
     rows::put(&mut batch, "documents-1/hook", &row).unwrap();
     let _ = bench.engine.store.commit(batch).unwrap();
     assert!(is_done(&end(serve(&bench.engine, request(&["ok", "a"], 1, 1)).unwrap()).await));

@@ -125,16 +125,21 @@ pub(super) fn write(place: &Place) -> Result<(), StoreError> {
         let failed = || StoreError::io("write", unfinished);
         let mut writer = Writer::begin(file, point).map_err(failed())?;
         merge(place, &base, &changes, &mut |key, value| writer.entry(key, value).map_err(failed()))?;
-        writer.finish().map_err(failed())
+        writer.finish().map_err(failed())?;
+        super::moment("checkpoint written");
+        Ok(())
     })?;
+    super::moment("checkpoint in place");
     for (_, old) in numbered(&place.checkpoints, "checkpoint")? {
         if old != path && Some(&old) != base.path.as_ref() {
             fs::remove_file(&old).map_err(StoreError::io("remove", &old))?;
+            super::moment("checkpoint removed");
         }
     }
     // The oldest go first, so that those that remain never have a gap.
     for old in segments.iter().take_while(|segment| segment.before.sequence < base.point.sequence) {
         fs::remove_file(&old.path).map_err(StoreError::io("remove", &old.path))?;
+        super::moment("segment removed");
     }
     sync_directory(&place.log)
 }

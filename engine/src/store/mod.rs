@@ -225,7 +225,7 @@ impl Store {
         self.ask(Request::Checkpoint)
     }
 
-    /// Whether the disk was full, or nearly so: only what must be undone should still be recorded.
+    /// Whether the disk is full, or nearly so: only what must be undone should still be recorded.
     pub fn is_low_on_space(&self) -> bool {
         self.inner.shared.reserve.is_low()
     }

@@ -61,6 +61,8 @@ pub struct Opened {
     pub sequence: u64,
     /// What became of the view.
     pub found: Found,
+    /// Bytes of the log that were read: those after the newest checkpoint.
+    pub log_bytes: u64,
     /// Bytes of a commit that a crash tore before it was acknowledged, and that were cut off.
     pub torn_bytes: u64,
     /// Checkpoints that are damaged; an older one and the log had everything.
@@ -215,7 +217,13 @@ fn create(
     let writer = Writer::create(place, repair::random()?, options.segment_size)?;
     let base = Base { point: writer.point(), path: None, damaged: Vec::new() };
     let view = build(place, &segments(place)?, &base, reserve, watcher)?;
-    let opened = Opened { sequence: 0, found: Found::New, torn_bytes: 0, damaged_checkpoints: Vec::new() };
+    let opened = Opened {
+        sequence: 0,
+        found: Found::New,
+        log_bytes: 0,
+        torn_bytes: 0,
+        damaged_checkpoints: Vec::new(),
+    };
     Ok((writer, view, 0, opened))
 }
 
@@ -244,6 +252,7 @@ fn go_on(
     let opened = Opened {
         sequence: end.point.sequence,
         found,
+        log_bytes,
         torn_bytes: end.torn as u64,
         damaged_checkpoints: base.damaged,
     };

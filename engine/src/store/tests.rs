@@ -1,6 +1,7 @@
 //! What the store promises, tried.
 
 mod api;
+mod bounds;
 mod crash;
 mod damage;
 mod faults;

@@ -43,7 +43,8 @@ pub(super) trait Reading {
 
 /// A sled database in a directory of its own.
 pub(super) struct View {
-    db: sled::Db,
+    /// There until it is let go.
+    db: Option<sled::Db>,
     path: PathBuf,
     watcher: Arc<Watcher>,
 }
@@ -55,7 +56,7 @@ impl View {
         let watched = watcher.call("open");
         let db = contained(path, "open", || config.open())?;
         drop(watched);
-        Ok(Self { db, path: path.to_owned(), watcher: Arc::clone(watcher) })
+        Ok(Self { db: Some(db), path: path.to_owned(), watcher: Arc::clone(watcher) })
     }
 
     /// Whether it was closed at this place.
@@ -120,9 +121,9 @@ impl View {
         Ok(path)
     }
 
-    fn let_go(self) -> Result<(), StoreError> {
-        let Self { db, path, .. } = self;
-        contained(&path, CLOSE, || {
+    fn let_go(mut self) -> Result<(), StoreError> {
+        let db = self.db.take();
+        contained(&self.path, CLOSE, || {
             drop(db);
             Ok(())
         })
@@ -144,13 +145,13 @@ impl View {
     /// How many entries there are: keys and chunks.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.db.iter().keys().filter(|key| key.as_deref() != Ok(POINT)).count()
+        self.db.iter().flat_map(|db| db.iter().keys()).filter(|key| key.as_deref() != Ok(POINT)).count()
     }
 
     /// What a damaged page might hold.
     #[cfg(test)]
     pub(super) fn damage(&self, table: Table, key: &str) {
-        self.db.insert(table.key(key), b"nonsense").unwrap();
+        self.db.as_ref().unwrap().insert(table.key(key), b"nonsense").unwrap();
     }
 
     fn broken(&self, message: &str) -> StoreError {
@@ -164,7 +165,23 @@ impl View {
     ) -> Result<T, StoreError> {
         // Closing has a limit of its own, after which nothing is lost but time.
         let _watched = (doing != CLOSE).then(|| self.watcher.call(doing));
-        contained(&self.path, doing, || call(&self.db))
+        let db = self.db.as_ref().ok_or_else(|| self.broken("it was let go"))?;
+        contained(&self.path, doing, || call(db))
+    }
+}
+
+impl Drop for View {
+    /// One that nobody has closed or abandoned: what goes wrong with it is of no consequence, as long as it ends.
+    fn drop(&mut self) {
+        let Some(db) = self.db.take() else { return };
+        let _watched = self.watcher.call("drop");
+        let dropped = contained(&self.path, "drop", || {
+            drop(db);
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            tracing::warn!("{error}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may happen to a step that this host runs for another.
 
+use resplit_operations::ids::HostId;
 use resplit_steps::contract::Intent;
 
 use super::Illegal;
@@ -12,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServedEvent {
     /// A try was asked for, and its intent is durable with this event.
-    Intended { attempt: u32, token: u64, intent: Intent },
+    Intended { coordinator: HostId, attempt: u32, token: u64, intent: Intent },
     /// It has ended, so that whoever asks again is answered.
     Ended { attempt: u32, end: Box<StepEnd>, again: Option<Again> },
 }
@@ -28,12 +29,13 @@ pub(crate) fn transition(row: Option<&ServedRow>, event: &ServedEvent) -> Result
     let status = row.map_or("not there", |row| row.state.word());
     let illegal = |event| Illegal { what: "a served step", status, event };
     match (row, event) {
-        (_, ServedEvent::Intended { attempt, token, intent }) => {
+        (_, ServedEvent::Intended { coordinator, attempt, token, intent }) => {
             if row.is_some_and(|row| row.attempt >= *attempt || row.token > *token) {
                 return Err(illegal("intended"));
             }
             let state = ServedState::Running { intent: intent.clone() };
-            Ok(ServedRow { attempt: *attempt, token: *token, again: None, state })
+            let coordinator = Some(coordinator.clone());
+            Ok(ServedRow { coordinator, attempt: *attempt, token: *token, again: None, state })
         }
         (Some(row), ServedEvent::Ended { attempt, end, again }) => {
             let asks_again = matches!(**end, StepEnd::Parked { unreachable: true, .. });
@@ -42,6 +44,7 @@ pub(crate) fn transition(row: Option<&ServedRow>, event: &ServedEvent) -> Result
             }
             let (attempt, token) = (row.attempt, row.token);
             Ok(ServedRow {
+                coordinator: row.coordinator.clone(),
                 attempt,
                 token,
                 again: again.clone(),

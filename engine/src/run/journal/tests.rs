@@ -240,7 +240,12 @@ fn a_run_comes_to_its_end_as_it_may() {
 
 #[test]
 fn a_served_try_is_intended_once_and_ends_once() {
-    let intended = |attempt, token| ServedEvent::Intended { attempt, token, intent: Intent::default() };
+    let intended = |attempt, token| ServedEvent::Intended {
+        coordinator: "fileserver".into(),
+        attempt,
+        token,
+        intent: Intent::default(),
+    };
     let ended = |attempt, end| ServedEvent::Ended { attempt, end: Box::new(end), again: None };
     let done = || StepEnd::Done { outcome: Outcome::default(), adopted: None };
     let running = served::transition(None, &intended(2, 5)).unwrap();

@@ -74,6 +74,18 @@ fn a_panic_while_it_is_built_again_does_not_end_it() {
 }
 
 #[test]
+fn a_panic_in_a_store_that_nobody_closes_harms_nobody() {
+    let directory = scratch();
+    let states = thirty(directory.path());
+    let (store, _) = Store::open_with(directory.path(), SMALL).unwrap();
+    order(directory.path(), "drop", 1, Stroke::Panic);
+    drop(store);
+    assert!(is_done(directory.path()));
+    let (store, _) = Store::open_with(directory.path(), SMALL).unwrap();
+    assert_eq!(content(&store), states[30]);
+}
+
+#[test]
 fn a_panic_in_opening_or_closing_loses_nothing() {
     let directory = scratch();
     let states = thirty(directory.path());
@@ -101,12 +113,16 @@ fn hanging_process() {
     let (Ok(directory), Ok(doing)) = (env::var(DIRECTORY), env::var(DOING)) else { return };
     let directory = Path::new(&directory);
     let options = Options { patience: Duration::from_millis(400), ..SMALL };
-    let doing = ["open", "close"].into_iter().chain(CALLS).find(|call| *call == doing).unwrap();
+    let doing = ["open", "close", "drop"].into_iter().chain(CALLS).find(|call| *call == doing).unwrap();
     if doing == "open" {
         order(directory, doing, 1, Stroke::Hang);
     }
     let (store, _) = Store::open_with(directory, options).unwrap();
     order(directory, doing, 1, Stroke::Hang);
+    if doing == "drop" {
+        drop(store);
+        panic!("{doing} did not hang");
+    }
     if doing == "close" {
         let error = store.close().unwrap_err().to_string();
         assert!(error.contains("did not close within"), "{error}");
@@ -125,7 +141,7 @@ fn hanging_process() {
 
 #[test]
 fn a_call_that_hangs_ends_the_process_which_says_so() {
-    for doing in ["open", "close"].into_iter().chain(CALLS) {
+    for doing in ["open", "close", "drop"].into_iter().chain(CALLS) {
         let directory = scratch();
         let states = thirty(directory.path());
         let output = Command::new(env::current_exe().unwrap())
@@ -146,7 +162,7 @@ fn a_call_that_hangs_ends_the_process_which_says_so() {
         let (store, opened) = Store::open_with(directory.path(), SMALL).unwrap();
         assert!(matches!(opened.found, Found::Rebuilt { .. }));
         let mut expected = states[30].clone();
-        if !matches!(doing, "open" | "close") {
+        if !matches!(doing, "open" | "close" | "drop") {
             // It was durable before it was applied, and so it is there.
             let _ = expected.remove("k1");
         }

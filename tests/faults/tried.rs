@@ -96,7 +96,7 @@ fn on_tape(bed: &Bed) -> Vec<String> {
 /// Does what an operator does with runs that wait for one, and with backups that were to go to tape and do not.
 fn give_up(bed: &Bed) {
     for run in json(&bed.site, &["runs", "--open"]).as_array().unwrap() {
-        bed.succeed(&["cancel", run["run"].as_str().unwrap(), "--yes"]);
+        bed.succeed(&["cancel", run["run"].as_str().unwrap()]);
     }
     settle(&bed.site);
     for record in json(&bed.site, &["catalog", "list"]).as_array().unwrap() {

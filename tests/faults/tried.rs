@@ -19,15 +19,14 @@ pub(crate) enum Ended {
     Refused,
 }
 
-/// What the number of a fault stands for: half of them at any call, half at a call of one kind.
+/// What the number of a fault stands for: half of them at any call, half at a call of one kind. And how far on the way.
 pub(crate) fn fault(place: &str, number: u64) -> (f64, Fault) {
     let seed = blake3::hash(format!("{place} {number}").as_bytes());
     let mut random = Rng::with_seed(u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap()));
     let error = Error::ALL[usize::try_from(number % 3).unwrap()];
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| error.suits(*kind, true)).collect();
     let kind = random.bool().then(|| kinds[random.usize(..kinds.len())]);
-    let nth = if kind.is_some() { random.u64(1..30) } else { 0 };
-    (random.f64(), Fault { kind, nth, error, lasting: random.bool() })
+    (random.f64(), Fault { kind, nth: 0, error, lasting: random.bool() })
 }
 
 /// Tries it. What error was met and how the backup ended; `None` if no call was the one that was to fail.
@@ -35,11 +34,12 @@ pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     let tapes = on_tape(bed);
     bed.stop();
     let (at, mut fault) = fault(bed.name, number);
-    if fault.kind.is_none() {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let nth = (at * bed.calls as f64) as u64;
-        fault.nth = nth + 1;
-    }
+    let meant =
+        |kind: &Kind| fault.kind.is_none_or(|wanted| wanted == *kind) && fault.error.suits(*kind, true);
+    let calls: u64 = Kind::ALL.into_iter().filter(meant).map(|kind| bed.calls_of(kind)).sum();
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let nth = (at * calls as f64) as u64;
+    fault.nth = nth + 1;
     std::fs::write(bed.site.path("documents/count"), number.to_string()).unwrap();
     bed.disk.inject(fault);
     let run = bed.output(&["run", "documents"]);

@@ -3,7 +3,14 @@
 use resplit_engine::store::{Batch, Options, Store, Table};
 use resplit_test_disk::Disk;
 
-const OPTIONS: Options = Options { log_bound: 1 << 20, segment_size: 64 << 10 };
+/// Segments so small that there are many.
+#[allow(clippy::field_reassign_with_default, reason = "whatever else may be chosen stays as it is")]
+fn options() -> Options {
+    let mut options = Options::default();
+    options.log_bound = 1 << 20;
+    options.segment_size = 64 << 10;
+    options
+}
 
 fn put(table: Table, key: &str, length: usize) -> Batch {
     let mut batch = Batch::default();
@@ -17,7 +24,7 @@ fn obligations_are_discharged_on_a_full_disk_and_survive_a_power_cut() {
     let disk = Disk::new();
     let Some(mounted) = disk.mount_or_skip() else { return };
     let directory = mounted.path().join("state");
-    let (store, _) = Store::open_with(&directory, OPTIONS).unwrap();
+    let (store, _) = Store::open_with(&directory, options()).unwrap();
     let owed: Vec<String> = (0..40).map(|number| format!("{number:03}")).collect();
     for key in &owed {
         store.commit(put(Table::Obligations, key, 200)).unwrap();
@@ -45,11 +52,11 @@ fn obligations_are_discharged_on_a_full_disk_and_survive_a_power_cut() {
         let mounted = left.mount_or_skip().unwrap();
         let directory = mounted.path().join("state");
         // Opened with as little room as there was, or refused with what to do, and then opened with more.
-        if let Err(error) = Store::open_with(&directory, OPTIONS).map(|(store, _)| drop(store)) {
+        if let Err(error) = Store::open_with(&directory, options()).map(|(store, _)| drop(store)) {
             assert!(error.to_string().contains("make room there"), "{error}");
         }
         left.set_room(None);
-        let (store, _) = Store::open_with(&directory, OPTIONS).unwrap();
+        let (store, _) = Store::open_with(&directory, options()).unwrap();
         assert!(!store.is_low_on_space());
         assert_eq!(store.keys(Table::Obligations, "").unwrap(), Vec::<String>::new());
         assert_eq!(store.keys(Table::History, "thawed").unwrap().len(), owed.len());

@@ -2,7 +2,6 @@
 
 use fastrand::Rng;
 use resplit_test_disk::{Error, Fault, Kind};
-use serde_json::Value;
 
 use crate::{
     bed::Bed,
@@ -48,7 +47,7 @@ pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     bed.stop();
 
     settle(&bed.site);
-    give_up(bed);
+    take_up(bed);
     let now = on_tape(bed);
     assert!(now.starts_with(&tapes), "acknowledged tapes are lost: {tapes:?}, now {now:?}");
     if run.status.success() {
@@ -57,6 +56,8 @@ pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     if !met {
         assert!(run.status.success() && restore.status.success(), "{} {}", told(&run), told(&restore));
     }
+    // Of each pair, so that nothing of what failed is left in any.
+    bed.succeed(&["run", "documents"]);
     bed.succeed(&["run", "documents"]);
     bed.succeed(&["restore", "documents", "--from", "tape", "--yes"]);
     let newest = json(&bed.site, &["pair", "status"]);
@@ -93,18 +94,22 @@ fn on_tape(bed: &Bed) -> Vec<String> {
     all
 }
 
-/// Does what an operator does with runs that wait for one, and with backups that were to go to tape and do not.
-fn give_up(bed: &Bed) {
+/// Does what an operator does: takes up again what failed, gives up what waits for an answer, and backups that were to go
+/// to tape and do not.
+fn take_up(bed: &Bed) {
+    let runs = json(&bed.site, &["runs", "--limit", "2"]);
+    for run in runs.as_array().unwrap().iter().rev().filter(|run| run["status"] == "failed") {
+        let _ = bed.output(&["resume", run["run"].as_str().unwrap()]);
+    }
     for run in json(&bed.site, &["runs", "--open"]).as_array().unwrap() {
         bed.succeed(&["cancel", run["run"].as_str().unwrap()]);
     }
     settle(&bed.site);
     for record in json(&bed.site, &["catalog", "list"]).as_array().unwrap() {
-        let wanted: &Value = &record["tape"]["tape"];
-        if wanted == "wanted" && record["medium"]["medium"] == "disk" {
-            let host = record["host"].as_str().unwrap();
-            let id = record["id"].as_str().unwrap();
-            let _ = bed.output(&["catalog", "waive", &format!("{host}:{id}"), "--yes"]);
+        if record["tape"]["tape"] == "wanted" && record["medium"]["medium"] == "disk" {
+            let backup = format!("{}:{}", record["host"].as_str().unwrap(), record["id"].as_str().unwrap());
+            // That of the other host may have been waived with it.
+            let _ = bed.output(&["catalog", "waive", &backup]);
         }
     }
 }

@@ -18,27 +18,27 @@ pub(crate) enum Ended {
     Refused,
 }
 
-/// What the number of a fault stands for: half of them at any call, half at a call of one kind. And how far on the way.
-pub(crate) fn fault(place: &str, number: u64) -> (f64, Fault) {
-    let seed = blake3::hash(format!("{place} {number}").as_bytes());
+/// What the number of a fault stands for: half of them at any call, half at a call of one kind, somewhere on the way.
+fn fault(bed: &Bed, number: u64) -> Fault {
+    let seed = blake3::hash(format!("{} {number}", bed.name).as_bytes());
     let mut random = Rng::with_seed(u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap()));
     let error = Error::ALL[usize::try_from(number % 3).unwrap()];
-    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| error.suits(*kind, true)).collect();
-    let kind = random.bool().then(|| kinds[random.usize(..kinds.len())]);
-    (random.f64(), Fault { kind, nth: 0, error, lasting: random.bool() })
+    let kinds = Kind::ALL.into_iter().filter(|kind| error.suits(*kind, true));
+    let kinds: Vec<(Kind, u64)> =
+        kinds.map(|kind| (kind, bed.calls_of(kind))).filter(|(_, calls)| *calls > 0).collect();
+    let (kind, calls) = kinds[random.usize(..kinds.len())];
+    // Files that are only read are opened too: of all calls, these cannot fail with every error.
+    let all = kinds.iter().filter(|(kind, _)| *kind != Kind::Open).map(|(_, calls)| calls).sum();
+    let (kind, calls) = if random.bool() { (Some(kind), calls) } else { (None, all) };
+    Fault { kind, nth: random.u64(1..=calls), error, lasting: random.bool() }
 }
 
 /// Tries it. What error was met and how the backup ended; `None` if no call was the one that was to fail.
 pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     let tapes = on_tape(bed);
     bed.stop();
-    let (at, mut fault) = fault(bed.name, number);
-    let meant =
-        |kind: &Kind| fault.kind.is_none_or(|wanted| wanted == *kind) && fault.error.suits(*kind, true);
-    let calls: u64 = Kind::ALL.into_iter().filter(meant).map(|kind| bed.calls_of(kind)).sum();
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let nth = (at * calls as f64) as u64;
-    fault.nth = nth + 1;
+    let fault = fault(bed, number);
+    eprintln!("{}, {number}: {fault:?}", bed.name);
     std::fs::write(bed.site.path("documents/count"), number.to_string()).unwrap();
     bed.disk.inject(fault);
     let run = bed.output(&["run", "documents"]);

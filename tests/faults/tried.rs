@@ -43,8 +43,8 @@ pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     bed.disk.inject(fault);
     let run = bed.output(&["run", "documents"]);
     let restore = bed.output(&["restore", "documents", "--from", "tape", "--yes"]);
-    let met = bed.disk.lift() > 0;
     bed.stop();
+    let met = bed.disk.lift() > 0;
 
     settle(&bed.site);
     take_up(bed);

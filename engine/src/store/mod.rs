@@ -230,6 +230,11 @@ impl Store {
         self.inner.shared.reserve.is_low()
     }
 
+    /// Returns once a commit has failed. Every later one fails too: to be opened anew is all that helps.
+    pub async fn failed(&self) {
+        self.inner.shared.given_up().await;
+    }
+
     /// Ends the store in order; whatever still has a handle gets [`StoreError::Closed`]. An error loses nothing.
     pub fn close(self) -> Result<(), StoreError> {
         if self.inner.read_only.is_some() {

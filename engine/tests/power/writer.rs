@@ -6,7 +6,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use fastrand::Rng;
@@ -14,8 +13,13 @@ use resplit_engine::store::{Batch, Options, Store, StoreError, Table};
 use resplit_test_disk::{Disk, Mounted};
 
 /// Segments so small that there are many; checkpoints often.
-pub(crate) const OPTIONS: Options =
-    Options { log_bound: 24 << 10, segment_size: 6 << 10, patience: Duration::from_secs(60) };
+#[allow(clippy::field_reassign_with_default, reason = "whatever else may be chosen stays as it is")]
+pub(crate) fn options() -> Options {
+    let mut options = Options::default();
+    options.log_bound = 24 << 10;
+    options.segment_size = 6 << 10;
+    options
+}
 /// Commits of a round.
 const COMMITS: u64 = 60;
 /// About how many calls those are: cuts lie among them.
@@ -115,7 +119,7 @@ pub(crate) fn round(seed: u64, cuts: usize, forgetful: bool) -> Vec<Cut> {
         disk.go_on();
     }
     if forgetful {
-        drop(Store::open_with(mounted.path(), OPTIONS).unwrap());
+        drop(Store::open_with(mounted.path(), options()).unwrap());
         disk.set_forgetful(true);
     }
     write(&mounted, seed, &progress, &mut random).unwrap();
@@ -128,9 +132,9 @@ pub(crate) fn killed_at(call: u64) -> Cut {
     let mounted = disk.mount_or_skip().unwrap();
     disk.stop_at(call);
     let directory = mounted.path().join("state");
-    drop(Store::open_with(&directory, OPTIONS));
+    drop(Store::open_with(&directory, options()));
     disk.go_on();
-    let (store, _) = Store::open_with(&directory, OPTIONS).unwrap();
+    let (store, _) = Store::open_with(&directory, options()).unwrap();
     for number in 1..=3 {
         commit(&store, call, number).unwrap();
     }
@@ -139,7 +143,7 @@ pub(crate) fn killed_at(call: u64) -> Cut {
 
 fn write(mounted: &Mounted, seed: u64, progress: &Progress, random: &mut Rng) -> Result<(), StoreError> {
     let directory = mounted.path().join("state");
-    let (mut store, _) = Store::open_with(&directory, OPTIONS)?;
+    let (mut store, _) = Store::open_with(&directory, options())?;
     let last: Option<String> = store.get(Table::Meta, "last")?;
     let first = last.map_or(0, |last| last.parse().unwrap()) + 1;
     // A commit that was on its way when its writer was killed counts once its successor has found it.
@@ -152,7 +156,7 @@ fn write(mounted: &Mounted, seed: u64, progress: &Progress, random: &mut Rng) ->
             0 => store.checkpoint()?,
             1 => {
                 store.close()?;
-                (store, _) = Store::open_with(&directory, OPTIONS)?;
+                (store, _) = Store::open_with(&directory, options())?;
             }
             _ => {}
         }

@@ -6,6 +6,7 @@ mod attributes;
 mod conformance;
 mod crash;
 mod hostile;
+mod power;
 mod random;
 mod shapes;
 mod space;

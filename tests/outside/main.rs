@@ -4,6 +4,7 @@
 
 mod concurrent;
 mod freeze;
+mod frozen_kills;
 mod hold;
 mod kills;
 mod ledgers;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod another_boot;
 mod concurrent;
+mod durable;
 mod freeze;
 mod frozen_kills;
 mod hold;
@@ -13,6 +15,7 @@ mod mounted;
 mod operators;
 mod quickstart;
 mod real_tree;
+mod reattach;
 mod restore;
 mod site;
 mod tape;

@@ -13,7 +13,7 @@ use resplit_operations::{
     plan::Plan,
 };
 use resplit_steps::{
-    context::{SystemClock, Work},
+    context::{Clock, SystemClock, Work},
     drivers::{
         Drivers,
         command::{CommandRunner, CommandState, Ended, ExternalCommand},
@@ -133,23 +133,27 @@ pub(crate) struct Bench {
 impl Bench {
     /// The engine of the file server; no other engine can be reached.
     pub(crate) fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// The same, with a clock that the test owns.
+    pub(crate) fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("documents")).unwrap();
         std::fs::write(directory.path().join("documents/a.txt"), "one").unwrap();
         let commands = Arc::new(Commands::default());
-        let engine = Self::open(directory.path(), &commands);
+        let engine = Self::open(directory.path(), &commands, clock);
         Self { directory, engine, commands }
     }
 
-    fn open(directory: &Path, commands: &Arc<Commands>) -> Arc<Engine> {
+    fn open(directory: &Path, commands: &Arc<Commands>, clock: Arc<dyn Clock>) -> Arc<Engine> {
         let program = std::path::PathBuf::from("/nonexistent/resplit");
-        let clock = Arc::new(SystemClock);
         std::fs::create_dir_all(directory.join("state")).unwrap();
         let parts = Parts {
             host: "fileserver".into(),
             state: directory.join("state"),
             drivers: Drivers {
-                directory: Arc::new(DirectoryPairs::new(clock.clone())),
+                directory: Arc::new(DirectoryPairs::new(Arc::clone(&clock))),
                 virtual_library: Arc::new(VirtualLibrary::new()),
                 commands: Arc::clone(commands) as Arc<dyn CommandRunner>,
             },

@@ -11,6 +11,7 @@ mod hold;
 mod kills;
 mod ledgers;
 mod leftovers;
+mod lost_state;
 mod mounted;
 mod operators;
 mod quickstart;

@@ -64,7 +64,7 @@ fn how_a_command_failed_while_no_engine_ran_is_learnt() {
 }
 
 /// The process IDs of the shim and the command of a site's only run.
-fn processes(site: &Site) -> (i32, i32) {
+pub(crate) fn processes(site: &Site) -> (i32, i32) {
     let mut found = (0, 0);
     until("the command's process is not written down", || {
         fs::read_dir(site.path("state/commands")).is_ok_and(|mut runs| runs.next().is_some())

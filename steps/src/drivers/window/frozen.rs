@@ -14,7 +14,10 @@ use std::{
 
 use super::{guard::Program, mounts};
 use crate::{
-    drivers::{identity::Processes, quiesce::Watchdog},
+    drivers::{
+        identity::{Owner, Processes},
+        quiesce::Watchdog,
+    },
     failure::Failure,
 };
 
@@ -116,7 +119,8 @@ pub(super) fn watchdogs() -> io::Result<Vec<Watchdog>> {
         let Some(rest) = at.map(|at| &words[at + 1..]) else { continue };
         let [b"--filesystem", filesystem, b"--budget-ms", ..] = rest else { continue };
         let filesystem = PathBuf::from(String::from_utf8_lossy(filesystem).into_owned());
-        found.push(Watchdog { pid, is_orphan, filesystem });
+        let Ok(Some(process)) = Owner::of(pid) else { continue };
+        found.push(Watchdog { process, is_orphan, filesystem });
     }
     Ok(found)
 }

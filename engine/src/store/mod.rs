@@ -251,6 +251,7 @@ impl Store {
         receiver.recv().map_err(|_| self.is_closed())?
     }
 
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "whose store it is matters to tests alone"))]
     fn is_closed(&self) -> StoreError {
         #[cfg(test)]
         crate::killed::end_if_dead(&self.inner.shared.place.root);

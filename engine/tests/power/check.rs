@@ -51,6 +51,11 @@ impl Table {
         }
     }
 
+    /// Opens the store as it is, without a cut.
+    pub(crate) fn add_whole(&mut self, seed: u64, cut: &Cut) {
+        self.note(&format!("number {seed}, not cut"), opened(cut, &cut.disk, cut.begun));
+    }
+
     fn note(&mut self, place: &str, opened: Result<(), Bad>) {
         let Err(bad) = opened else { return };
         let (kind, why) = match bad {

@@ -1,7 +1,7 @@
 //! A disk that is full: what must be undone can still be recorded, from the room that was kept for that.
 
 use resplit_engine::store::{Batch, Options, Store, Table};
-use resplit_test_disk::Disk;
+use resplit_test_disk::{Disk, Error, Fault, Kind};
 
 /// Segments so small that there are many.
 #[allow(clippy::field_reassign_with_default, reason = "whatever else may be chosen stays as it is")]
@@ -61,5 +61,32 @@ fn obligations_are_discharged_on_a_full_disk_and_survive_a_power_cut() {
         assert_eq!(store.keys(Table::Obligations, "").unwrap(), Vec::<String>::new());
         assert_eq!(store.keys(Table::History, "thawed").unwrap().len(), owed.len());
         assert_eq!(store.keys(Table::History, "0").unwrap().len(), before);
+    }
+}
+
+/// A segment that got its name, and whose directory could not be synced: what is committed next must not go where nobody
+/// looks for it any more.
+#[test]
+fn after_a_checkpoint_that_failed_commits_are_found() {
+    let disk = Disk::new();
+    let Some(mounted) = disk.mount_or_skip() else { return };
+    for (number, kind) in [Kind::SyncDirectory, Kind::Rename, Kind::Sync].into_iter().enumerate() {
+        let directory = mounted.path().join(format!("state-{number}"));
+        let (store, _) = Store::open_with(&directory, options()).unwrap();
+        store.commit(put(Table::History, "before", 10)).unwrap();
+        disk.inject(Fault { kind: Some(kind), nth: 1, error: Error::Io, lasting: false });
+        assert!(store.checkpoint().is_err());
+        assert_eq!(disk.lift(), 1);
+        store.commit(put(Table::History, "next", 10)).unwrap();
+        store.checkpoint().unwrap();
+        store.commit(put(Table::History, "last", 10)).unwrap();
+        for seed in 0..10 {
+            let left = disk.cut(seed);
+            let mounted = left.mount_or_skip().unwrap();
+            let directory = mounted.path().join(format!("state-{number}"));
+            let (store, opened) = Store::open_with(&directory, options()).unwrap();
+            assert_eq!(opened.sequence, 3);
+            assert_eq!(store.keys(Table::History, "").unwrap(), ["before", "last", "next"]);
+        }
     }
 }

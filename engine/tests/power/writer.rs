@@ -10,7 +10,7 @@ use std::{
 
 use fastrand::Rng;
 use resplit_engine::store::{Batch, Options, Store, StoreError, Table};
-use resplit_test_disk::{Disk, Mounted};
+use resplit_test_disk::{Disk, Fault, Mounted};
 
 /// Segments so small that there are many; checkpoints often.
 #[allow(clippy::field_reassign_with_default, reason = "whatever else may be chosen stays as it is")]
@@ -23,7 +23,7 @@ pub(crate) fn options() -> Options {
 /// Commits of a round.
 const COMMITS: u64 = 60;
 /// About how many calls those are: cuts lie among them.
-const CALLS: u64 = 2200;
+pub(crate) const CALLS: u64 = 2200;
 
 /// What a store holds, by table and key.
 pub(crate) type Content = BTreeMap<(u8, String), String>;
@@ -139,6 +139,20 @@ pub(crate) fn killed_at(call: u64) -> Cut {
         commit(&store, call, number).unwrap();
     }
     Cut { call, disk: disk.clone(), acknowledged: 3, begun: 3, seed: call }
+}
+
+/// A store that was written while a call failed; `None` if no call was the one.
+pub(crate) fn faulted(seed: u64, fault: Fault) -> Option<Cut> {
+    let disk = Disk::new();
+    let mounted = disk.mount_or_skip().unwrap();
+    let progress = Progress::default();
+    disk.inject(fault);
+    // Whether it fails is its own affair; what it acknowledged counts.
+    let _ = write(&mounted, seed, &progress, &mut Rng::with_seed(seed));
+    let met = disk.lift() > 0;
+    let (acknowledged, begun) =
+        (progress.acknowledged.load(Ordering::SeqCst), progress.begun.load(Ordering::SeqCst));
+    met.then_some(Cut { call: fault.nth, disk, acknowledged, begun, seed })
 }
 
 fn write(mounted: &Mounted, seed: u64, progress: &Progress, random: &mut Rng) -> Result<(), StoreError> {

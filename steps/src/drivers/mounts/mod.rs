@@ -9,8 +9,10 @@ use std::{
 
 use crate::failure::Failure;
 
+mod holders;
 mod table;
 
+pub(in crate::drivers) use holders::Holders;
 pub(in crate::drivers) use table::{Mount, open_directory, own_program};
 
 /// Mounts a device, or a file that holds a file system, at a directory that is made. Asked again, it is done already.
@@ -44,19 +46,24 @@ pub fn close(at: &Path) -> Result<usize, Failure> {
         .filter(|point| point.starts_with(&real))
         .collect();
     for point in mounted.iter().rev() {
-        run(Command::new("umount").arg("--").arg(point)).map_err(|text| {
-            Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
-                "end what uses it (fuser -vm {}), then resplit leftovers release",
-                point.display()
-            ))
-        })?;
+        unmount(point)?;
     }
     remove_empty(&real).map_err(|error| Failure::io("remove the directory", at, &error))?;
     Ok(mounted.len())
 }
 
+/// Unmounts what is mounted last at a directory, which stays.
+pub(in crate::drivers) fn unmount(point: &Path) -> Result<(), Failure> {
+    run(Command::new("umount").arg("--").arg(point)).map_err(|text| {
+        Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
+            "end what uses it (fuser -vm {}), then resplit leftovers release",
+            point.display()
+        ))
+    })
+}
+
 /// Whether something is mounted exactly there.
-fn is_mount_point(at: &Path) -> io::Result<bool> {
+pub(in crate::drivers) fn is_mount_point(at: &Path) -> io::Result<bool> {
     let real = match at.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -23,6 +23,8 @@ pub(in crate::drivers) struct Mount {
     pub(in crate::drivers) point: PathBuf,
     /// Its type.
     pub(in crate::drivers) kind: String,
+    /// What it was mounted from, as the file system names it.
+    pub(in crate::drivers) source: PathBuf,
 }
 
 impl Mount {
@@ -93,8 +95,10 @@ impl Mount {
         let device = text(fields.nth(1)?);
         let root = text(fields.next()?);
         let point = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
-        let kind = text(fields.skip_while(|field| *field != b"-").nth(1)?);
-        Some(Self { id, device, root, point, kind })
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let kind = text(fields.next()?);
+        let source = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
+        Some(Self { id, device, root, point, kind, source })
     }
 }
 
@@ -142,6 +146,7 @@ mod tests {
             root: "/sub".into(),
             point: "/mnt/a b".into(),
             kind: "ext4".into(),
+            source: "/dev/loop0".into(),
         };
         for optional in ["", " shared:1 master:2"] {
             let line = format!("36 35 7:0 /sub /mnt/a\\040b rw,noatime{optional} - ext4 /dev/loop0 rw");

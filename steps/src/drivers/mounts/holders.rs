@@ -5,6 +5,8 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::Mount;
@@ -26,7 +28,24 @@ struct Device {
     is_partition: bool,
 }
 
+/// How long a loop device may take to go after what was mounted from it.
+const GOING: Duration = Duration::from_secs(5);
+
 impl Holders {
+    /// What holds a volume, once what is about to let it go has: the system removes the loop device of a mount a moment
+    /// after it was unmounted.
+    pub(in crate::drivers) fn settled(volume: &Path) -> io::Result<Self> {
+        let began = Instant::now();
+        loop {
+            let holders = Self::of(volume)?;
+            let is_going = holders.mounts.is_empty() && holders.devices.iter().any(|device| goes(device));
+            if !is_going || began.elapsed() > GOING {
+                return Ok(holders);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// What holds a block device or a file. A volume that is not there is held by nothing.
     pub(in crate::drivers) fn of(volume: &Path) -> io::Result<Self> {
         let real = match volume.canonicalize() {
@@ -57,6 +76,13 @@ impl Holders {
         let devices = found.iter().filter(|device| holds(device)).map(|device| device.path.clone()).collect();
         Ok(Self { devices, mounts })
     }
+}
+
+/// Whether a loop device goes by itself once nobody uses it.
+fn goes(device: &Path) -> bool {
+    let name = device.file_name().unwrap_or_default();
+    let text = fs::read_to_string(Path::new("/sys/block").join(name).join("loop/autoclear"));
+    text.is_ok_and(|text| text.trim() == "1")
 }
 
 /// The number of a block device, `major:minor`; `None` for a file.

@@ -5,6 +5,8 @@ use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::failure::Failure;
@@ -52,14 +54,26 @@ pub fn close(at: &Path) -> Result<usize, Failure> {
     Ok(mounted.len())
 }
 
-/// Unmounts what is mounted last at a directory, which stays.
+/// Unmounts what is mounted last at a directory, which stays. A program that another thread is just starting holds for a
+/// moment what this process has had open there: that is waited for.
 pub(in crate::drivers) fn unmount(point: &Path) -> Result<(), Failure> {
-    run(Command::new("umount").arg("--").arg(point)).map_err(|text| {
-        Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
-            "end what uses it (fuser -vm {}), then resplit leftovers release",
-            point.display()
-        ))
-    })
+    const STARTING: Duration = Duration::from_secs(3);
+    let began = Instant::now();
+    loop {
+        match run(Command::new("umount").arg("--").arg(point)) {
+            Ok(()) => return Ok(()),
+            Err(text) if text.contains("busy") && began.elapsed() < STARTING => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(text) => {
+                let failure = Failure::temporary(format!("cannot unmount {}: {text}", point.display()));
+                return Err(failure.with_help(format!(
+                    "end what uses it (fuser -vm {}), then resplit leftovers release",
+                    point.display()
+                )));
+            }
+        }
+    }
 }
 
 /// Whether something is mounted exactly there.
@@ -81,10 +95,13 @@ fn remove_empty(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Runs a program of the system to its end; gives what it said if it failed.
+/// Runs a program of the system to its end; gives what it said if it failed. It ends with this process: a mount that is
+/// made after an engine was killed would be nobody's.
 fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let ended = command
+    let mut bound = Command::new("setpriv");
+    let _ = bound.args(["--pdeathsig", "KILL", "--", &name]).args(command.get_args());
+    let ended = bound
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()

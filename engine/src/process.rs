@@ -12,8 +12,8 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, pairs::PairDriver, shim::Shims,
-        virtual_library::VirtualLibrary, window::Windows,
+        Drivers, directory::DirectoryPairs, identity::Owner, image::ImagePairs, pairs::PairDriver,
+        shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -72,7 +72,10 @@ pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
 /// The drivers of pairs that an engine has.
 fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
-    BTreeMap::from([(PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock)) as Arc<dyn PairDriver>)])
+    BTreeMap::from([
+        (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+    ])
 }
 
 /// The drivers that an engine has.

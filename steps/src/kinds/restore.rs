@@ -28,10 +28,11 @@ fn source<'a>(context: &'a Context<'_>) -> Result<&'a Record, Failure> {
 
 impl Restoring<'_> {
     fn outcome(&self, id: BackupId, report: CopyReport) -> Outcome {
-        let summary = format!(
+        let mut summary = format!(
             "backup {id}: {} entries, {} changed, {} removed, {} bytes copied",
             report.entries, report.changed, report.removed, report.copied
         );
+        report.notes.iter().for_each(|note| summary.extend(["; ", note]));
         let restored = [(self.0.volume.clone(), report)].into();
         Outcome { facts: Facts { restored, ..Facts::default() }, summary, ..Outcome::default() }
     }

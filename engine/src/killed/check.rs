@@ -26,7 +26,7 @@ use crate::{
 fn pairs(site: &Site, life: &Life) -> Vec<(PairRef, PairState)> {
     let engine = life.engine();
     let mut found = Vec::new();
-    let declared = site.checked.site.resolved(site.root());
+    let declared = site.checked.site.resolved(&site.root());
     for (id, volume) in &declared.volumes {
         for pair in declared.pairs(id) {
             let state = engine.drivers.pairs(volume.driver).unwrap().status(&pair).unwrap();

@@ -20,6 +20,7 @@ pub mod peers;
 mod place;
 mod preview;
 pub mod process;
+mod progress;
 pub mod protocol;
 mod rows;
 mod run;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{CopyGroup, HostId, LibraryId, PoolId, VolumeId},
-    pair::PairRef,
+    pair::{PairRef, verdict::CopyType},
     units::Size,
 };
 
@@ -68,6 +68,15 @@ pub struct Volume {
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
+}
+
+impl PairDriverKind {
+    /// How its pairs are copied, and so what they answer to a verb.
+    pub const fn copy_type(self) -> CopyType {
+        match self {
+            Self::Directory => CopyType::Mirror,
+        }
+    }
 }
 
 impl std::fmt::Display for PairDriverKind {

@@ -95,7 +95,12 @@ pub(super) fn made(wanted: &Wanted) -> Made {
         .volumes
         .keys()
         .flat_map(|volume| plan.pairs(volume))
-        .map(|pair| PairView { pair, state: Ok(pair_state(PairStatus::Smpl, 0)) })
+        .map(|pair| PairView {
+            pair,
+            state: Ok(pair_state(PairStatus::Smpl, 0)),
+            difference: None,
+            no_difference: None,
+        })
         .collect();
     let _ = worlds.insert("fileserver".into(), World { pairs, ..World::default() });
     let cartridges = vec![cartridge("VT0001", Some("documents"), 0), cartridge("VT0002", None, 0)];
@@ -105,7 +110,7 @@ pub(super) fn made(wanted: &Wanted) -> Made {
 }
 
 fn pair_state(status: PairStatus, backed_up: u64) -> PairState {
-    PairState { status, epoch: 1, backed_up, token: 0, last: None }
+    PairState { status, epoch: 1, backed_up, token: 0, last: None, percent: None }
 }
 
 pub(super) fn cartridge(barcode: &str, pool: Option<&str>, used: u64) -> Cartridge {

@@ -79,6 +79,8 @@ impl Logs {
 
     /// Tells events of a run, none of them progress, and writes them at once.
     pub(crate) fn tell_all(&self, run: &RunId, events: &[Event]) {
+        #[cfg(test)]
+        crate::killed::end_if_dead(self.directory.parent().unwrap_or(&self.directory));
         let log = self.get(run);
         let over = events.iter().any(|event| matches!(event.what, What::Ended { .. }));
         let mut lines = Vec::new();

@@ -21,12 +21,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     background::{announce_failure, announce_held, announce_ready, detach},
     engine::{Engine, Parts},
+    forget,
     offer::Offer,
     peers::PeerEngines,
     server::{Activity, serve},
     socket::{Listener, prepare_directory},
     store::StoreError,
 };
+
+/// How long an engine that is idle may take to forget what is over before it ends.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// How an engine process is started.
 #[derive(Clone, Debug)]
@@ -171,7 +175,15 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
             () = engine.stop.notified() => return,
             () = activity.idle_for(idle) => {
                 if !engine.is_busy() {
-                    return;
+                    // A last word with those who asked for steps, if they are there.
+                    let forgotten = tokio::time::timeout(PARTING, forget::forget_served(&engine)).await;
+                    if let Ok(Err(failure)) = forgotten {
+                        tracing::warn!("cannot forget what is over: {failure}");
+                    }
+                    if activity.open() == 0 && activity.last().elapsed() >= idle && !engine.is_busy() {
+                        return;
+                    }
+                    continue;
                 }
                 // Busy without a request: look again when something ends, or after a while.
                 tokio::select! {

@@ -22,8 +22,7 @@ use crate::{
     client::Client,
     engine::Engine,
     failures,
-    protocol::{PairView, RunStatus, World, WorldRequest},
-    run::load,
+    protocol::{PairView, World, WorldRequest},
 };
 
 /// What this host knows and sees. Asks drivers, so it may block.
@@ -37,18 +36,13 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
             (id.clone(), found)
         })
         .collect();
-    let parked = load::rows(&engine.store)?
-        .into_iter()
-        .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
-        .map(|row| row.run)
-        .collect();
     let catalog = engine.catalog()?.to_vec();
     let sources = request
         .primaries
         .iter()
         .map(|(volume, path)| (volume.clone(), mounts::source(&engine.host, path)))
         .collect();
-    Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all(), parked })
+    Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all() })
 }
 
 fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {

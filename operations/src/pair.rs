@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CopyGroup, VolumeId};
+use crate::ids::{CopyGroup, RunId, StepId, VolumeId};
 
 pub mod foresee;
 pub mod verdict;
@@ -106,6 +106,13 @@ pub struct LastVerb {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tag(pub String);
+
+impl Tag {
+    /// That of a try of a step.
+    pub fn of(run: &RunId, step: &StepId, attempt: u32) -> Self {
+        Self(format!("{run}/{step}/{attempt}"))
+    }
+}
 
 /// What can be asked of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

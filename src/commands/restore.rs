@@ -92,7 +92,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         ..RunOptions::default()
     };
     let submit = submission(session, &place, wanted, options).await?;
-    let client = place.coordinator(&submit.plan).await?;
+    let client = place.writing_coordinator(&submit.plan).await?;
     if in_place && !agreed(&client, &submit, arguments.yes, session).await? {
         return Err(Stop::new(Exit::Operator, "nothing was restored"));
     }

@@ -4,8 +4,10 @@
 
 mod accepted;
 mod concurrent;
+mod damaged;
 mod drift;
 mod freeze;
+mod full;
 mod hold;
 mod kills;
 mod ledgers;

@@ -4,7 +4,6 @@ use super::Lease;
 use resplit_operations::bound::Binding;
 use resplit_operations::ids::HostId;
 use resplit_operations::ids::LibraryId;
-use resplit_operations::ids::RunId;
 use resplit_operations::ids::StepId;
 use resplit_operations::ids::VolumeId;
 use resplit_operations::pair::PairRef;
@@ -82,8 +81,6 @@ pub struct World {
     pub sources: BTreeMap<VolumeId, Result<VolumeSource, Failure>>,
     /// The leases that it has given.
     pub leases: Vec<Lease>,
-    /// Runs that are parked here.
-    pub parked: Vec<RunId>,
 }
 
 /// A pair, and what its driver says of it.

@@ -55,7 +55,8 @@ fn read_from<'a>(
         Some(found) => Ok(found),
         None => Err(place.damaged(
             &place.log,
-            format!("no segment continues record {}; the records after it are lost", base.sequence),
+            format!("no segment continues record {}", base.sequence),
+            "the records after it are lost",
         )),
     }
 }
@@ -145,6 +146,7 @@ impl Writer {
             Err(error) if error.is_full() => segment::create(&self.place, self.point, least + SMALL)?,
             created => created?,
         };
+        super::moment("segment made");
         // Without its seal the segment is as good: the seal only tells that a lost successor was there.
         let sealed =
             self.file.write_all_at(&seal(self.point), self.offset).and_then(|()| self.file.sync_data());

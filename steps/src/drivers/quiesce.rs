@@ -21,7 +21,8 @@ pub trait WindowKeeper: Send + Sync {
     /// Opens a window: flushes (`online`) or freezes. One window a run.
     fn open(&self, run: &RunId, quiesce: &Quiesce) -> Result<(), Failure>;
 
-    /// Closes it. A window that was over its budget was thawed when the budget ended: that is a failure.
+    /// Closes it. A window that was over its budget was thawed when the budget ended: that is a failure, which carries
+    /// what was measured.
     fn close(&self, run: &RunId) -> Result<Window, Failure>;
 
     /// Whether a window of this run is open, and still held if it is a frozen one.

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
@@ -78,8 +77,7 @@ impl Shims {
     ) -> Result<(), Failure> {
         let looking = |error: &io::Error| Failure::io("wait for the command in", &command.directory, error);
         let Some(descriptor) = child.descriptor().map_err(|error| looking(&error))? else { return Ok(()) };
-        let since = Timestamp::now().duration_since(started.at).unsigned_abs();
-        let until = command.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(since));
+        let until = command.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(started.age()));
         let notice = Timespec { tv_sec: 0, tv_nsec: NOTICE.subsec_nanos().into() };
         loop {
             let mut ready = [PollFd::new(&descriptor, PollFlags::IN)];

@@ -11,3 +11,4 @@ mod shapes;
 mod space;
 mod support;
 mod verbs;
+mod verdicts;

@@ -1,6 +1,6 @@
 //! Dissolves a pair: the copy and the index go; the book stays, and says so.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{ffi::OsStr, fs, io::ErrorKind, os::unix::ffi::OsStrExt, path::Path};
 
 use resplit_operations::pair::{CopyReport, PairRef};
 
@@ -12,7 +12,6 @@ use super::{
     tree::Tree,
 };
 use crate::{
-    context::Work,
     drivers::book::{NEW, Verb},
     failure::Failure,
 };
@@ -21,13 +20,21 @@ use crate::{
 pub(super) fn delete(verb: &Verb<'_>, state: &mut State) -> Result<CopyReport, Failure> {
     let (pair, work) = (verb.pair, verb.asked.work);
     let secondary = Tree::open(&pair.secondary)?;
-    refuse_foreign(pair, &secondary)?;
-    // What has something mounted below it is refused before anything is gone.
-    for (name, stat) in copies(&secondary)? {
-        let _ = measure(&secondary, &name, &stat, work)?;
+    let copies = copies(&secondary)?;
+    // What nobody knows where it leads, or has something mounted below it, is refused before anything is gone.
+    for (name, stat) in &copies {
+        if !stat.is_directory() {
+            return Err(foreign(pair, name));
+        }
+        let _ = measure(&secondary, name, stat, work)?;
     }
+    // Whatever becomes of it, the index no longer describes what is there.
+    state.extra.settled = false;
     verb.run(state, |state| {
-        let report = remove_copies(&secondary, work)?;
+        let mut report = CopyReport::default();
+        for (name, _) in &copies {
+            report.removed += remove(&secondary, b"", name, true, work)?.entries;
+        }
         for name in [INDEX, NEW_INDEX, NEW] {
             remove_file(&pair.secondary.join(name))?;
         }
@@ -51,25 +58,13 @@ fn copies(secondary: &Tree) -> Result<Vec<(Vec<u8>, Stat)>, Failure> {
     Ok(ours.map(|entry| (entry.name.to_vec(), entry.stat)).collect())
 }
 
-fn remove_copies(secondary: &Tree, work: &Work) -> Result<CopyReport, Failure> {
-    let mut report = CopyReport::default();
-    for (name, stat) in copies(secondary)? {
-        let size = remove(secondary, b"", &name, stat.is_directory(), work)?;
-        report.removed += size.entries;
-    }
-    Ok(report)
-}
-
-/// Refuses a copy that is not a directory of its own: nobody knows what it leads to.
-fn refuse_foreign(pair: &PairRef, secondary: &Tree) -> Result<(), Failure> {
-    match copies(secondary)?.into_iter().find(|(_, stat)| !stat.is_directory()) {
-        None => Ok(()),
-        Some((name, _)) => Err(Failure::refused(format!(
-            "{} is not a directory, so that it is not what this pair's driver has made",
-            pair.secondary.join(String::from_utf8_lossy(&name).as_ref()).display()
-        ))
-        .with_help("move it away, then run again")),
-    }
+fn foreign(pair: &PairRef, name: &[u8]) -> Failure {
+    let path = pair.secondary.join(OsStr::from_bytes(name));
+    Failure::refused(format!(
+        "{} is not a directory, so that it is not what this pair's driver has made",
+        path.display()
+    ))
+    .with_help("move it away, then run again")
 }
 
 fn remove_file(path: &Path) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ mod ledgers;
 mod leftovers;
 mod mounted;
 mod operators;
+mod pairs;
 mod quickstart;
 mod real_tree;
 mod restore;

@@ -1,8 +1,11 @@
 //! The pairs that an operator names for a verb, and the records that their images have.
 
+use std::collections::BTreeSet;
+
 use resplit_operations::{
     bound::{Binding, SourceRecord},
     plan::Purpose,
+    record::Record,
 };
 use resplit_steps::failure::Failure;
 
@@ -34,7 +37,7 @@ fn sources(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
     let mut found: Vec<Option<SourceRecord>> = Vec::new();
     for bound in binding.pairs.values() {
         let epoch = known.state(&bound.pair.copy_group)?.epoch;
-        let describes = |record: &resplit_operations::record::Record| {
+        let describes = |record: &Record| {
             let group = &bound.pair.copy_group;
             let image = record.origin.images.iter().find(|image| image.copy_group == *group);
             record.is_current() && record.is_on(group) && image.is_some_and(|image| image.epoch == epoch)
@@ -44,7 +47,8 @@ fn sources(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
             known.records().find(|(host, record)| **host == known.plan.coordinator && describes(record));
         found.push(own.map(|(host, record)| SourceRecord { host: host.clone(), record: record.clone() }));
     }
-    for source in found.iter().flatten() {
+    let mut told = BTreeSet::new();
+    for source in found.iter().flatten().filter(|source| told.insert(source.record.id)) {
         drift::compare_sources(known, &source.record, binding)?;
     }
     let same = |other: &Option<SourceRecord>| {

@@ -12,8 +12,8 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, pairs::PairDriver, shim::Shims,
-        virtual_library::VirtualLibrary, window::Windows,
+        Drivers, directory::DirectoryPairs, identity::Owner, image::ImagePairs, pairs::PairDriver,
+        shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -72,7 +72,10 @@ pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
 /// The drivers of pairs that an engine has.
 fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
-    BTreeMap::from([(PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock)) as Arc<dyn PairDriver>)])
+    BTreeMap::from([
+        (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+    ])
 }
 
 /// The drivers that an engine has.
@@ -160,7 +163,8 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
     }
 }
 
-/// Returns when the engine has had nothing to do for long enough, or was told to stop.
+/// Returns when the engine has had nothing to do for long enough, was told to stop, or can keep nothing any more: what
+/// it was doing is interrupted then, and recovered by the engine that is started next.
 async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
     let (Ok(mut terminated), Ok(mut interrupted)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -173,6 +177,10 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
             _ = terminated.recv() => return,
             _ = interrupted.recv() => return,
             () = engine.stop.notified() => return,
+            () = engine.store.failed() => {
+                tracing::error!("the store cannot be written, so this engine ends; the next command starts another");
+                return;
+            }
             () = activity.idle_for(idle) => {
                 if !engine.is_busy() {
                     // A last word with those who asked for steps, if they are there.
@@ -189,6 +197,7 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
                 tokio::select! {
                     _ = quiet.changed() => {}
                     _ = terminated.recv() => return,
+                    () = engine.store.failed() => {}
                     () = tokio::time::sleep(idle) => {}
                 }
             }

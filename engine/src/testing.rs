@@ -14,7 +14,7 @@ use resplit_operations::{
     site::PairDriverKind,
 };
 use resplit_steps::{
-    context::{SystemClock, Work},
+    context::{Clock, SystemClock, Work},
     drivers::{
         Drivers,
         command::{CommandRunner, CommandState, Ended, ExternalCommand},
@@ -163,17 +163,31 @@ impl Bench {
 
     /// The same, whose windows are held so.
     pub(crate) fn with(windows: Arc<dyn WindowKeeper>) -> Self {
+        Self::made(windows, Arc::new(SystemClock))
+    }
+
+    /// The same, with a clock that the test owns.
+    pub(crate) fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let windows = Windows::new(std::path::PathBuf::from("/nonexistent/resplit"), Vec::new());
+        Self::made(Arc::new(windows), clock)
+    }
+
+    fn made(windows: Arc<dyn WindowKeeper>, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("documents")).unwrap();
         std::fs::write(directory.path().join("documents/a.txt"), "one").unwrap();
         let commands = Arc::new(Commands::default());
-        let engine = Self::open(directory.path(), &commands, windows);
+        let engine = Self::open(directory.path(), &commands, windows, clock);
         Self { directory, engine, commands }
     }
 
-    fn open(directory: &Path, commands: &Arc<Commands>, windows: Arc<dyn WindowKeeper>) -> Arc<Engine> {
+    fn open(
+        directory: &Path,
+        commands: &Arc<Commands>,
+        windows: Arc<dyn WindowKeeper>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Engine> {
         let program = std::path::PathBuf::from("/nonexistent/resplit");
-        let clock = Arc::new(SystemClock);
         std::fs::create_dir_all(directory.join("state")).unwrap();
         let parts = Parts {
             host: "fileserver".into(),

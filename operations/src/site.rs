@@ -64,17 +64,19 @@ pub struct Volume {
 /// The pair drivers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-not-built" = ["image", "btrfs", "lvm", "qemu", "cci"]))]
+#[schemars(extend("x-not-built" = ["btrfs", "lvm", "qemu", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
+    /// A block device, or a file that holds a file system, copied block by block.
+    Image,
 }
 
 impl PairDriverKind {
     /// How its pairs are copied, and so what they answer to a verb.
     pub const fn copy_type(self) -> CopyType {
         match self {
-            Self::Directory => CopyType::Mirror,
+            Self::Directory | Self::Image => CopyType::Mirror,
         }
     }
 }
@@ -83,6 +85,7 @@ impl std::fmt::Display for PairDriverKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Directory => "directory",
+            Self::Image => "image",
         })
     }
 }
@@ -105,7 +108,24 @@ pub struct Pair {
     /// Its name, `group,device`. In flow style it needs quotes: `"VG01,vol01"`.
     pub copy_group: CopyGroup,
     /// Where the copy is.
-    pub secondary: Location,
+    pub secondary: Secondary,
+}
+
+/// Where a copy is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Secondary {
+    /// The host.
+    pub host: HostId,
+    /// The pair's directory there; relative to the site directory, or absolute. It holds what is known of the pair, and
+    /// the copy unless that is a device.
+    #[schemars(length(min = 1))]
+    pub path: PathBuf,
+    /// The block device that is the copy, for the driver `image`. A name that stays the same, as those in
+    /// `/dev/disk/by-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub device: Option<PathBuf>,
 }
 
 /// A tape library.
@@ -152,6 +172,7 @@ impl Site {
                 generation,
                 primary: found.primary.path.clone(),
                 secondary: pair.secondary.path.clone(),
+                device: pair.secondary.device.clone(),
             })
             .collect()
     }
@@ -166,7 +187,9 @@ impl Site {
         for volume in site.volumes.values_mut() {
             volume.primary.path = absolute(directory, &volume.primary.path);
             for pair in &mut volume.pairs {
-                pair.secondary.path = absolute(directory, &pair.secondary.path);
+                let secondary = &mut pair.secondary;
+                secondary.path = absolute(directory, &secondary.path);
+                secondary.device = secondary.device.as_ref().map(|device| absolute(directory, device));
             }
         }
         for library in site.libraries.values_mut() {

@@ -7,7 +7,7 @@ use resplit_operations::{
     operation::On,
     pair::{PairRef, PairStatus},
     plan::{PlanData, PlanStep},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Site, Volume},
+    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
     units::Period,
 };
 use resplit_steps::contract::Preview;
@@ -24,8 +24,10 @@ fn site() -> Site {
     let host =
         |name: &str| (name.into(), Host { connect: Connect::Local, state: format!("/s/{name}").into() });
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
-    let pair =
-        |group: &str, path: &str| Pair { copy_group: group.into(), secondary: at("backupserver", path) };
+    let pair = |group: &str, path: &str| Pair {
+        copy_group: group.into(),
+        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
+    };
     let volume = Volume {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use resplit_test_disk::{Disk, Mounted};
+use resplit_test_disk::{Calls, Disk, Kind, Mounted};
 
 use crate::{
     site::{Site, copy_tree, kill, told},
@@ -18,8 +18,8 @@ pub(crate) struct Bed {
     pub(crate) name: &'static str,
     pub(crate) site: Site,
     pub(crate) disk: Disk,
-    /// About how many calls a backup and a restore make there.
-    pub(crate) calls: u64,
+    /// The calls of a backup and a restore there, after and before.
+    calls: [Calls; 2],
 }
 
 impl Bed {
@@ -35,15 +35,20 @@ impl Bed {
         let disk = Disk::new();
         fs::create_dir(site.path(name)).unwrap();
         let mounted = Some(disk.mount(&site.path(name)).unwrap());
-        let mut bed = Self { mounted, name, site, disk, calls: 0 };
+        let mut bed = Self { mounted, name, site, disk, calls: [Calls::default(); 2] };
         bed.succeed(&["run", "documents"]);
         bed.stop();
-        let before = bed.disk.calls().all();
+        let before = bed.disk.calls();
         bed.succeed(&["run", "documents"]);
         bed.succeed(&["restore", "documents", "--from", "tape", "--yes"]);
         bed.stop();
-        bed.calls = bed.disk.calls().all() - before;
+        bed.calls = [bed.disk.calls(), before];
         bed
+    }
+
+    /// About how many calls of a kind a backup and a restore make there.
+    pub(crate) fn calls_of(&self, kind: Kind) -> u64 {
+        self.calls[0].of(kind) - self.calls[1].of(kind)
     }
 
     /// Runs the program to its end, which must come without a panic.

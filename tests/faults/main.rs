@@ -27,12 +27,12 @@ use std::{
 };
 
 use bed::Bed;
-use tried::{Ended, fault};
+use tried::Ended;
 
 /// What lies on the disk that fails.
 const PLACES: [&str; 4] = ["state", "state-backup", "mirrors", "vault"];
 /// Faults that are tried of each.
-const FAULTS: u64 = 14;
+const FAULTS: u64 = 15;
 
 /// What came of the faults of one place.
 #[derive(Default)]
@@ -51,6 +51,10 @@ fn place(name: &'static str, numbers: impl Iterator<Item = u64>) -> Came {
             let bed = bed.get_or_insert_with(|| Bed::new(name));
             tried::attempt(bed, number)
         }));
+        if number % 20 == 19 {
+            // Its catalogs grow with each.
+            bed = None;
+        }
         match tried {
             Ok(Some((error, ended))) => *came.ended.entry((error, ended)).or_default() += 1,
             Ok(None) => came.not_met += 1,
@@ -58,8 +62,7 @@ fn place(name: &'static str, numbers: impl Iterator<Item = u64>) -> Came {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                 let text = text.unwrap_or_default();
-                came.bad
-                    .push(format!("RESPLIT_FAULT='{name}, {number}' ({:?}): {text}", fault(name, number)));
+                came.bad.push(format!("RESPLIT_FAULT='{name}, {number}': {text}"));
                 bed = None;
             }
         }

@@ -2,7 +2,6 @@
 
 use fastrand::Rng;
 use resplit_test_disk::{Error, Fault, Kind};
-use serde_json::Value;
 
 use crate::{
     bed::Bed,
@@ -19,36 +18,36 @@ pub(crate) enum Ended {
     Refused,
 }
 
-/// What the number of a fault stands for: half of them at any call, half at a call of one kind.
-pub(crate) fn fault(place: &str, number: u64) -> (f64, Fault) {
-    let seed = blake3::hash(format!("{place} {number}").as_bytes());
+/// What the number of a fault stands for: half of them at any call, half at a call of one kind, somewhere on the way.
+fn fault(bed: &Bed, number: u64) -> Fault {
+    let seed = blake3::hash(format!("{} {number}", bed.name).as_bytes());
     let mut random = Rng::with_seed(u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap()));
     let error = Error::ALL[usize::try_from(number % 3).unwrap()];
-    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| error.suits(*kind, true)).collect();
-    let kind = random.bool().then(|| kinds[random.usize(..kinds.len())]);
-    let nth = if kind.is_some() { random.u64(1..30) } else { 0 };
-    (random.f64(), Fault { kind, nth, error, lasting: random.bool() })
+    let kinds = Kind::ALL.into_iter().filter(|kind| error.suits(*kind, true));
+    let kinds: Vec<(Kind, u64)> =
+        kinds.map(|kind| (kind, bed.calls_of(kind))).filter(|(_, calls)| *calls > 0).collect();
+    let (kind, calls) = kinds[random.usize(..kinds.len())];
+    // Files that are only read are opened too: of all calls, these cannot fail with every error.
+    let all = kinds.iter().filter(|(kind, _)| *kind != Kind::Open).map(|(_, calls)| calls).sum();
+    let (kind, calls) = if random.bool() { (Some(kind), calls) } else { (None, all) };
+    Fault { kind, nth: random.u64(1..=calls), error, lasting: random.bool() }
 }
 
 /// Tries it. What error was met and how the backup ended; `None` if no call was the one that was to fail.
 pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     let tapes = on_tape(bed);
     bed.stop();
-    let (at, mut fault) = fault(bed.name, number);
-    if fault.kind.is_none() {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let nth = (at * bed.calls as f64) as u64;
-        fault.nth = nth + 1;
-    }
+    let fault = fault(bed, number);
+    eprintln!("{}, {number}: {fault:?}", bed.name);
     std::fs::write(bed.site.path("documents/count"), number.to_string()).unwrap();
     bed.disk.inject(fault);
     let run = bed.output(&["run", "documents"]);
     let restore = bed.output(&["restore", "documents", "--from", "tape", "--yes"]);
-    let met = bed.disk.lift() > 0;
     bed.stop();
+    let met = bed.disk.lift() > 0;
 
     settle(&bed.site);
-    give_up(bed);
+    take_up(bed);
     let now = on_tape(bed);
     assert!(now.starts_with(&tapes), "acknowledged tapes are lost: {tapes:?}, now {now:?}");
     if run.status.success() {
@@ -57,6 +56,8 @@ pub(crate) fn attempt(bed: &Bed, number: u64) -> Option<(&'static str, Ended)> {
     if !met {
         assert!(run.status.success() && restore.status.success(), "{} {}", told(&run), told(&restore));
     }
+    // Of each pair, so that nothing of what failed is left in any.
+    bed.succeed(&["run", "documents"]);
     bed.succeed(&["run", "documents"]);
     bed.succeed(&["restore", "documents", "--from", "tape", "--yes"]);
     let newest = json(&bed.site, &["pair", "status"]);
@@ -93,18 +94,22 @@ fn on_tape(bed: &Bed) -> Vec<String> {
     all
 }
 
-/// Does what an operator does with runs that wait for one, and with backups that were to go to tape and do not.
-fn give_up(bed: &Bed) {
+/// Does what an operator does: takes up again what failed, gives up what waits for an answer, and backups that were to go
+/// to tape and do not.
+fn take_up(bed: &Bed) {
+    let runs = json(&bed.site, &["runs", "--limit", "2"]);
+    for run in runs.as_array().unwrap().iter().rev().filter(|run| run["status"] == "failed") {
+        let _ = bed.output(&["resume", run["run"].as_str().unwrap()]);
+    }
     for run in json(&bed.site, &["runs", "--open"]).as_array().unwrap() {
-        bed.succeed(&["cancel", run["run"].as_str().unwrap(), "--yes"]);
+        bed.succeed(&["cancel", run["run"].as_str().unwrap()]);
     }
     settle(&bed.site);
     for record in json(&bed.site, &["catalog", "list"]).as_array().unwrap() {
-        let wanted: &Value = &record["tape"]["tape"];
-        if wanted == "wanted" && record["medium"]["medium"] == "disk" {
-            let host = record["host"].as_str().unwrap();
-            let id = record["id"].as_str().unwrap();
-            let _ = bed.output(&["catalog", "waive", &format!("{host}:{id}"), "--yes"]);
+        if record["tape"]["tape"] == "wanted" && record["medium"]["medium"] == "disk" {
+            let backup = format!("{}:{}", record["host"].as_str().unwrap(), record["id"].as_str().unwrap());
+            // That of the other host may have been waived with it.
+            let _ = bed.output(&["catalog", "waive", &backup]);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Writes all the time; remembers the longest pause.
-struct Writer {
+pub(crate) struct Writer {
     stop: Arc<AtomicBool>,
     longest_ms: Arc<AtomicU64>,
     writes: Arc<AtomicU64>,
@@ -27,7 +27,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         let (stop, longest_ms, writes) =
             (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let (stopped, longest, count) = (Arc::clone(&stop), Arc::clone(&longest_ms), Arc::clone(&writes));
@@ -45,14 +45,39 @@ impl Writer {
         Self { stop, longest_ms, writes, thread: Some(thread) }
     }
 
-    fn stop(mut self) -> u64 {
+    /// Waits until writes stand still: the window is open. Gives how many there were.
+    pub(crate) fn until_still(&self) -> u64 {
+        let mut last = (self.writes.load(Ordering::Relaxed), Instant::now());
+        let began = Instant::now();
+        while last.1.elapsed() < Duration::from_millis(300) {
+            assert!(began.elapsed() < Duration::from_secs(30), "nothing was ever frozen");
+            let now = self.writes.load(Ordering::Relaxed);
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            std::thread::yield_now();
+        }
+        last.0
+    }
+
+    /// Asserts that writes go on within a second of this moment.
+    pub(crate) fn assert_goes_on(&self, from: u64, killed: Instant) {
+        while self.writes.load(Ordering::Relaxed) == from {
+            assert!(killed.elapsed() < Duration::from_secs(1), "still frozen a second after the kill");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends it; gives the longest time that a write took, in milliseconds.
+    pub(crate) fn stop(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
         self.longest_ms.load(Ordering::Relaxed)
     }
 }
 
-fn frozen_site(hooks: &str) -> (Site, Option<Mounted>) {
+/// A site whose primary is really held still, with these hooks.
+pub(crate) fn frozen_site(hooks: &str) -> (Site, Option<Mounted>) {
     let operation = format!("{DOCUMENTS}quiesce: {{ mode: freeze, window: 3s }}\n{hooks}");
     let site = Site::new(TWO_PAIRS, &[("documents", &operation)]);
     let mounted = Mounted::new(&site, "documents");
@@ -83,26 +108,10 @@ fn an_engine_killed_inside_the_window_leaves_nothing_frozen() {
     let (site, Some(mounted)) = frozen_site(site_hook) else { return };
     let writer = Writer::new(mounted.path().join("written"));
     let run = site.spawn(&["run", "documents"]);
-    // Wait until writes stand still: the window is open.
-    let mut last = (writer.writes.load(Ordering::Relaxed), Instant::now());
-    let began = Instant::now();
-    while last.1.elapsed() < Duration::from_millis(300) {
-        assert!(began.elapsed() < Duration::from_secs(20), "nothing was ever frozen");
-        let now = writer.writes.load(Ordering::Relaxed);
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        std::thread::yield_now();
-    }
-    site.kill_engines();
+    let still = writer.until_still();
     let killed = Instant::now();
-    while writer.writes.load(Ordering::Relaxed) == last.0 {
-        assert!(
-            killed.elapsed() < Duration::from_secs(1),
-            "still frozen a second after the engine was killed"
-        );
-        std::thread::yield_now();
-    }
+    site.kill_engines();
+    writer.assert_goes_on(still, killed);
     let _ = run.wait_with_output().unwrap();
     // Started again, everything from the resync on runs again, and ends well.
     site.settle();
@@ -189,17 +198,20 @@ fn what_somebody_else_froze_is_listed_and_left_alone() {
     assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
 }
 
+/// The processes that hold a file system.
+pub(crate) fn watchdogs(mounted: &Mounted) -> Vec<i32> {
+    let pattern = format!("watchdog --filesystem {}", mounted.path().display());
+    let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
+    String::from_utf8(found.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect()
+}
+
 #[test]
 fn an_engine_that_holds_thaws_all_the_same() {
     let (site, Some(mounted)) = frozen_site("hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n") else {
         return;
     };
     let child = site.spawn(&["run", "documents"]);
-    let watchdogs = || {
-        let pattern = format!("watchdog --filesystem {}", mounted.path().display());
-        let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap();
-        String::from_utf8(found.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect::<Vec<i32>>()
-    };
+    let watchdogs = || watchdogs(&mounted);
     let hook = || fs::read_dir(site.path("state/commands")).is_ok_and(|mut runs| runs.next().is_some());
     let began = Instant::now();
     while watchdogs().is_empty() || !hook() {

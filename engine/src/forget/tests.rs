@@ -1,4 +1,4 @@
-use resplit_operations::site::Connect;
+use resplit_operations::site::{Connect, Host};
 use resplit_steps::contract::Intent;
 
 use super::*;

@@ -105,9 +105,8 @@ impl Form {
                     + &volume("pictures", "all/pictures", &pair("VG01,vol02", there, 1))
             }
         };
-        let hosts = self.hosts().iter();
-        let hosts: String =
-            hosts.map(|(host, state)| format!("  {host}: {{ connect: local, state: {state} }}\n")).collect();
+        let line = |(host, state): &(&str, &str)| format!("  {host}: {{ connect: local, state: {state} }}\n");
+        let hosts = self.hosts().iter().map(line).collect::<Vec<_>>().concat();
         let vault = "libraries:
   vault: { driver: virtual, host: backupserver, path: vault, slots: 2, drives: 1, cartridge_size: 64MiB, pools: [documents] }
 ";

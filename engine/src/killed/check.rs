@@ -26,15 +26,9 @@ use crate::{
 fn pairs(site: &Site, life: &Life) -> Vec<(PairRef, PairState)> {
     let engine = life.engine();
     let mut found = Vec::new();
-    for (id, volume) in &site.checked.site.volumes {
-        for (generation, pair) in (0..).zip(&volume.pairs) {
-            let pair = PairRef {
-                volume: id.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: site.root().join(&volume.primary.path),
-                secondary: site.root().join(&pair.secondary.path),
-            };
+    let declared = site.checked.site.resolved(&site.root());
+    for (id, volume) in &declared.volumes {
+        for pair in declared.pairs(id) {
             let state = engine.drivers.pairs(volume.driver).unwrap().status(&pair).unwrap();
             found.push((pair, state));
         }

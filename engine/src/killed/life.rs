@@ -36,7 +36,7 @@ pub(super) struct Life {
     pub(super) fate: Arc<Fate>,
     pub(super) runtime: Runtime,
     engine: Arc<Engine>,
-    /// Who owns what it takes: a process that does nothing, and ends with it.
+    /// Who owns what it takes: a process that does nothing, and ends with it, or with this test.
     process: Child,
 }
 
@@ -77,7 +77,7 @@ impl Life {
     pub(super) fn open(site: &Path, host: &'static str, state: &str, told: Sender<Told>) -> Self {
         let state = site.join(state);
         prepare_directory(&state).unwrap();
-        let process = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
+        let process = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let owner = Owner::of(process.id()).unwrap().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let fate = Fate::begin(&state, told);

@@ -111,11 +111,7 @@ impl Ready {
         world.perform(&|catalogs| site.submit(catalogs));
         let moments = world.moments();
         let reached = world.deaths == orders.len();
-        let came = if !world.has_accepted() {
-            assert_eq!(snapshot(site, &world.lives()), self.before, "nothing was accepted");
-            assert_sound(site, &world.lives());
-            Came::NotAccepted
-        } else {
+        let came = if world.has_accepted() {
             match world.newest() {
                 RunStatus::Done => {
                     assert_eq!(snapshot(site, &world.lives()), self.after);
@@ -126,6 +122,10 @@ impl Ready {
                 RunStatus::Parked { questions } => Came::Parked(format!("{questions:?}")),
                 other => panic!("{other:?}\n{}", world.log()),
             }
+        } else {
+            assert_eq!(snapshot(site, &world.lives()), self.before, "nothing was accepted");
+            assert_sound(site, &world.lives());
+            Came::NotAccepted
         };
         world.end();
         Ended { came, moments }

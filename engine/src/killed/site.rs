@@ -14,7 +14,10 @@ use resplit_operations::{
     record::{Medium, Record},
 };
 
-use super::cases::{Act, Case};
+use super::{
+    cases::{Act, Case},
+    world::Known,
+};
 use crate::{
     protocol::{RunOptions, Selector, Submit},
     testing::definitions,
@@ -104,7 +107,7 @@ impl Site {
     }
 
     /// What the case does, given the catalogs of all hosts.
-    pub(super) fn submit(&self, catalogs: &[(&str, Vec<Record>)]) -> Submit {
+    pub(super) fn submit(&self, catalogs: &[Known]) -> Submit {
         let (from, files) = match self.case.act {
             Act::Backup => return self.backup(),
             Act::RestoreDisk => (RestoreFrom::Disk, false),

@@ -30,7 +30,10 @@ use crate::{
 };
 
 /// Nothing takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A host, and its records.
+pub(super) type Known = (&'static str, Vec<Record>);
 
 /// The engines of a site.
 pub(super) struct World<'a> {
@@ -110,7 +113,7 @@ impl<'a> World<'a> {
     }
 
     /// Asks for what `what` says, given the catalogs of all hosts; starts whoever dies over it, until it is over.
-    pub(super) fn perform(&mut self, what: &dyn Fn(&[(&str, Vec<Record>)]) -> Submit) {
+    pub(super) fn perform(&mut self, what: &dyn Fn(&[Known]) -> Submit) {
         let catalogs: Vec<_> = self
             .lives
             .values()
@@ -136,7 +139,7 @@ impl<'a> World<'a> {
             match self.told.recv_timeout(LIMIT) {
                 Ok(Told::Over) => is_over = true,
                 Ok(Told::Died(state)) => is_over &= !self.replace(&state),
-                Err(_) => panic!("it hangs:\n{}", self.log()),
+                Err(error) => panic!("it hangs: {error}\n{}", self.log()),
             }
         }
         self.settle();

@@ -1,5 +1,6 @@
 //! What is decided of a run's steps, against random plans and random ends.
 
+mod clock;
 mod over_budget;
 pub(crate) mod plans;
 mod properties;

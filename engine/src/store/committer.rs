@@ -153,6 +153,7 @@ impl Running {
         };
         if let Err(error) = &outcome {
             self.failed.get_or_insert_with(|| error.clone());
+            self.committer.shared.give_up();
         }
         #[cfg(debug_assertions)]
         self.killer.after();

@@ -230,6 +230,11 @@ impl Store {
         self.inner.shared.reserve.is_low()
     }
 
+    /// Returns once a commit has failed. Every later one fails too: to be opened anew is all that helps.
+    pub async fn failed(&self) {
+        self.inner.shared.given_up().await;
+    }
+
     /// Ends the store in order; whatever still has a handle gets [`StoreError::Closed`]. An error loses nothing.
     pub fn close(self) -> Result<(), StoreError> {
         if self.inner.read_only.is_some() {
@@ -246,6 +251,7 @@ impl Store {
         receiver.recv().map_err(|_| self.is_closed())?
     }
 
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "whose store it is matters to tests alone"))]
     fn is_closed(&self) -> StoreError {
         #[cfg(test)]
         crate::killed::end_if_dead(&self.inner.shared.place.root);

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use tokio::sync::watch;
+
 use super::{
     batch::{Table, operations},
     checkpoint::{self, Base, Changes},
@@ -40,11 +42,20 @@ pub(super) struct Shared {
     state: RwLock<State>,
     /// How many writes there were to each table, by its number.
     changes: [AtomicU64; Table::NUMBERS],
+    /// Whether a commit has failed: none succeeds after it.
+    failed: watch::Sender<bool>,
 }
 
 impl Shared {
     pub(super) fn new(place: Place, reserve: Reserve, watcher: Arc<Watcher>, state: State) -> Self {
-        Self { place, reserve, watcher, state: RwLock::new(state), changes: Default::default() }
+        Self {
+            place,
+            reserve,
+            watcher,
+            state: RwLock::new(state),
+            changes: Default::default(),
+            failed: watch::Sender::new(false),
+        }
     }
 
     /// How many writes there were to a table since it was opened. Asked before a read: as long as it is the same, that
@@ -60,6 +71,17 @@ impl Shared {
                 count.fetch_add(1, Ordering::SeqCst);
             }
         }
+    }
+
+    /// Says that nothing is acknowledged any more.
+    pub(super) fn give_up(&self) {
+        let _ = self.failed.send_replace(true);
+    }
+
+    /// Returns once nothing is acknowledged any more.
+    pub(super) async fn given_up(&self) {
+        // The sender lives as long as this value does.
+        let _ = self.failed.subscribe().wait_for(|failed| *failed).await;
     }
 
     // A panic inside sled is caught below, so a poisoned lock holds a state like any other.

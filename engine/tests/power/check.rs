@@ -9,7 +9,7 @@ use fastrand::Rng;
 use resplit_engine::store::{Store, Table as Stored};
 use resplit_test_disk::{Disk, Mounted};
 
-use crate::writer::{Content, Cut, OPTIONS, commit, content};
+use crate::writer::{Content, Cut, commit, content, options};
 
 /// What was wrong.
 enum Bad {
@@ -51,6 +51,11 @@ impl Table {
         }
     }
 
+    /// Opens the store as it is, without a cut.
+    pub(crate) fn add_whole(&mut self, seed: u64, cut: &Cut) {
+        self.note(&format!("number {seed}, not cut"), opened(cut, &cut.disk, cut.begun));
+    }
+
     fn note(&mut self, place: &str, opened: Result<(), Bad>) {
         let Err(bad) = opened else { return };
         let (kind, why) = match bad {
@@ -86,7 +91,7 @@ impl Table {
 fn opened(cut: &Cut, disk: &Disk, begun: u64) -> Result<(), Bad> {
     let mounted: Mounted = disk.mount_or_skip().unwrap();
     let refused = |error| Bad::Refused(format!("{error}"));
-    let (store, opened) = Store::open_with(&mounted.path().join("state"), OPTIONS).map_err(refused)?;
+    let (store, opened) = Store::open_with(&mounted.path().join("state"), options()).map_err(refused)?;
     let last: Option<String> = store.get(Stored::Meta, "last").map_err(refused)?;
     let last = last.map_or(0, |last| last.parse().unwrap());
     if last < cut.acknowledged {

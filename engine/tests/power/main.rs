@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod check;
+mod full;
 mod writer;
 
 use std::{
@@ -15,7 +16,8 @@ use std::{
 };
 
 use check::Table;
-use resplit_test_disk::Disk;
+use fastrand::Rng;
+use resplit_test_disk::{Disk, Error, Fault, Kind};
 
 /// Rounds that are tried in any case.
 const ROUNDS: u64 = 24;
@@ -66,6 +68,29 @@ fn what_a_killed_writer_had_made_is_made_durable_by_the_next_one() {
         }
     }
     table.print("store, its first writer killed");
+    assert_eq!(table.bad(), 0, "{}", table.first());
+}
+
+#[test]
+fn after_a_call_that_failed_and_a_power_cut_what_was_acknowledged_is_there() {
+    if Disk::new().mount_or_skip().is_none() {
+        return;
+    }
+    let mut table = Table::default();
+    for number in 0..72 {
+        let mut random = Rng::with_seed(number);
+        let error = Error::ALL[usize::try_from(number % 3).unwrap()];
+        // What may leave less than it should, more often than what only refuses.
+        let kinds = [None, Some(Kind::Sync), Some(Kind::Write), Some(Kind::SyncDirectory)];
+        let kind = kinds[random.usize(..kinds.len())];
+        let nth = random.u64(1..=if kind.is_none() { writer::CALLS } else { 60 });
+        let fault = Fault { kind, nth, error, lasting: random.bool() };
+        if let Some(cut) = writer::faulted(number, fault) {
+            table.add(number, &cut);
+            table.add_whole(number, &cut);
+        }
+    }
+    table.print("store, a call of it failed");
     assert_eq!(table.bad(), 0, "{}", table.first());
 }
 

@@ -6,20 +6,24 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use fastrand::Rng;
 use resplit_engine::store::{Batch, Options, Store, StoreError, Table};
-use resplit_test_disk::{Disk, Mounted};
+use resplit_test_disk::{Disk, Fault, Mounted};
 
 /// Segments so small that there are many; checkpoints often.
-pub(crate) const OPTIONS: Options =
-    Options { log_bound: 24 << 10, segment_size: 6 << 10, patience: Duration::from_secs(60) };
+#[allow(clippy::field_reassign_with_default, reason = "whatever else may be chosen stays as it is")]
+pub(crate) fn options() -> Options {
+    let mut options = Options::default();
+    options.log_bound = 24 << 10;
+    options.segment_size = 6 << 10;
+    options
+}
 /// Commits of a round.
 const COMMITS: u64 = 60;
 /// About how many calls those are: cuts lie among them.
-const CALLS: u64 = 2200;
+pub(crate) const CALLS: u64 = 2200;
 
 /// What a store holds, by table and key.
 pub(crate) type Content = BTreeMap<(u8, String), String>;
@@ -115,7 +119,7 @@ pub(crate) fn round(seed: u64, cuts: usize, forgetful: bool) -> Vec<Cut> {
         disk.go_on();
     }
     if forgetful {
-        drop(Store::open_with(mounted.path(), OPTIONS).unwrap());
+        drop(Store::open_with(mounted.path(), options()).unwrap());
         disk.set_forgetful(true);
     }
     write(&mounted, seed, &progress, &mut random).unwrap();
@@ -128,18 +132,32 @@ pub(crate) fn killed_at(call: u64) -> Cut {
     let mounted = disk.mount_or_skip().unwrap();
     disk.stop_at(call);
     let directory = mounted.path().join("state");
-    drop(Store::open_with(&directory, OPTIONS));
+    drop(Store::open_with(&directory, options()));
     disk.go_on();
-    let (store, _) = Store::open_with(&directory, OPTIONS).unwrap();
+    let (store, _) = Store::open_with(&directory, options()).unwrap();
     for number in 1..=3 {
         commit(&store, call, number).unwrap();
     }
     Cut { call, disk: disk.clone(), acknowledged: 3, begun: 3, seed: call }
 }
 
+/// A store that was written while a call failed; `None` if no call was the one.
+pub(crate) fn faulted(seed: u64, fault: Fault) -> Option<Cut> {
+    let disk = Disk::new();
+    let mounted = disk.mount_or_skip().unwrap();
+    let progress = Progress::default();
+    disk.inject(fault);
+    // Whether it fails is its own affair; what it acknowledged counts.
+    let _ = write(&mounted, seed, &progress, &mut Rng::with_seed(seed));
+    let met = disk.lift() > 0;
+    let (acknowledged, begun) =
+        (progress.acknowledged.load(Ordering::SeqCst), progress.begun.load(Ordering::SeqCst));
+    met.then_some(Cut { call: fault.nth, disk, acknowledged, begun, seed })
+}
+
 fn write(mounted: &Mounted, seed: u64, progress: &Progress, random: &mut Rng) -> Result<(), StoreError> {
     let directory = mounted.path().join("state");
-    let (mut store, _) = Store::open_with(&directory, OPTIONS)?;
+    let (mut store, _) = Store::open_with(&directory, options())?;
     let last: Option<String> = store.get(Table::Meta, "last")?;
     let first = last.map_or(0, |last| last.parse().unwrap()) + 1;
     // A commit that was on its way when its writer was killed counts once its successor has found it.
@@ -152,7 +170,7 @@ fn write(mounted: &Mounted, seed: u64, progress: &Progress, random: &mut Rng) ->
             0 => store.checkpoint()?,
             1 => {
                 store.close()?;
-                (store, _) = Store::open_with(&directory, OPTIONS)?;
+                (store, _) = Store::open_with(&directory, options())?;
             }
             _ => {}
         }

@@ -17,6 +17,9 @@ const SMALLEST_CARTRIDGE: Size = Size(1 << 20);
 /// The drivers whose primary is a directory.
 const TREES: [&str; 2] = ["directory", "btrfs"];
 
+/// The drivers whose copy can be a block device.
+const ON_DEVICES: [&str; 1] = ["image"];
+
 /// Checks a site in its directory; returns what operations are checked against.
 pub(crate) fn check(
     tree: &Tree,
@@ -28,6 +31,7 @@ pub(crate) fn check(
     facts.unknown_names(references, problems);
     if let Some(volumes) = at(tree, &["volumes"]) {
         unique_copy_groups(volumes, problems);
+        devices(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -88,6 +92,23 @@ fn unique_copy_groups(volumes: View<'_>, problems: &mut Vec<Problem>) {
                         .label("again")
                         .related(first, "first here")
                         .help("give each pair a name of its own"),
+                );
+            }
+        }
+    }
+}
+
+/// A device means nothing to a driver that copies into a directory.
+fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    for (_, volume) in children(Some(volumes)) {
+        let Some(driver) = text(volume, &["driver"]) else { continue };
+        for pair in volume.get("pairs").into_iter().flat_map(View::items) {
+            let device = pair.get("secondary").and_then(|secondary| secondary.get("device"));
+            if let Some(device) = device.filter(|_| !ON_DEVICES.contains(&driver.as_str())) {
+                problems.push(
+                    Problem::at(device.span(), format!("driver '{}' copies to no device", shown(&driver)))
+                        .label("only with `driver: image`")
+                        .help("remove 'device': the copy is made in 'path'"),
                 );
             }
         }

@@ -40,10 +40,11 @@ fn named(record: Option<&Record>) -> String {
 
 impl Restoring<'_> {
     fn outcome(&self, what: &str, report: CopyReport) -> Outcome {
-        let summary = format!(
+        let mut summary = format!(
             "{what}: {} entries, {} changed, {} removed, {} bytes copied",
             report.entries, report.changed, report.removed, report.copied
         );
+        report.notes.iter().for_each(|note| summary.extend(["; ", note]));
         let restored = [(self.0.volume.clone(), report)].into();
         Outcome { facts: Facts { restored, ..Facts::default() }, summary, ..Outcome::default() }
     }

@@ -41,6 +41,8 @@ fn after_an_error_of_the_log_nothing_is_acknowledged() {
         assert_eq!(store.checkpoint().unwrap_err().to_string(), first);
         assert_eq!(content(&store), states[30]);
         assert_eq!(directory.path().join("reserve").exists(), device != "/dev/full");
+        // Whoever waits for that is told, and its process ends.
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.failed());
         assert_eq!(store.close().unwrap_err().to_string(), first);
         let (store, opened) = Store::open_with(directory.path(), SMALL).unwrap();
         assert_eq!((opened.sequence, content(&store)), (30, states[30].clone()));

@@ -22,11 +22,8 @@ pub fn source(host: &HostId, path: &Path) -> Result<VolumeSource, Failure> {
     let found = path.metadata().map_err(failure)?;
     if found.is_dir() {
         let mount = Mount::of_path(path).map_err(failure)?;
-        let filesystem = FileSystem {
-            uuid: probed(Path::new(&mount.source), "UUID"),
-            kind: mount.kind,
-            mounted_at: mount.point,
-        };
+        let filesystem =
+            FileSystem { uuid: probed(&mount.source, "UUID"), kind: mount.kind, mounted_at: mount.point };
         return Ok(VolumeSource {
             host: host.clone(),
             path: path.to_owned(),

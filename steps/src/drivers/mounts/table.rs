@@ -29,8 +29,8 @@ pub(in crate::drivers) struct Mount {
     pub(in crate::drivers) point: PathBuf,
     /// Its type.
     pub(in crate::drivers) kind: String,
-    /// What is mounted: a device, or a word of the file system's own.
-    pub(in crate::drivers) source: String,
+    /// What it was mounted from, as the file system names it.
+    pub(in crate::drivers) source: PathBuf,
 }
 
 impl Mount {
@@ -117,9 +117,9 @@ impl Mount {
         let device = text(fields.nth(1)?);
         let root = text(fields.next()?);
         let point = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
-        let mut fields = fields.skip_while(|field| *field != b"-");
-        let kind = text(fields.nth(1)?);
-        let source = text(&unescaped(fields.next()?));
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let kind = text(fields.next()?);
+        let source = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
         Some(Self { id, device, root, point, kind, source })
     }
 }

@@ -18,7 +18,7 @@ use resplit_operations::{
     pair::{CopyReport, PairRef, PairState, PairStatus},
     plan::Purpose,
     record::{Image, Medium, Origin, Record, Standing, TapeState},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Site, Volume},
+    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
 };
 
 use crate::{
@@ -117,6 +117,7 @@ impl World {
             generation: 0,
             primary: "/primary".into(),
             secondary: "/secondary".into(),
+            device: None,
         };
         let bound = BoundPair {
             pair,
@@ -128,7 +129,10 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
-            pairs: vec![Pair { copy_group: GROUP.into(), secondary: place("backupserver", "/secondary") }],
+            pairs: vec![Pair {
+                copy_group: GROUP.into(),
+                secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
+            }],
         };
         let here = Host { connect: Connect::Local, state: "/state".into() };
         let state = PairState {

@@ -15,7 +15,9 @@ use crate::{
 pub(super) struct Delete<'a>(pub(super) &'a VolumeStep);
 
 fn outcome(report: &CopyReport) -> Outcome {
-    Outcome { summary: format!("dissolved: {} entries removed", report.removed), ..Outcome::default() }
+    let mut summary = format!("dissolved: {} entries removed", report.removed);
+    report.notes.iter().for_each(|note| summary.extend(["; ", note]));
+    Outcome { summary, ..Outcome::default() }
 }
 
 impl Step for Delete<'_> {

@@ -1,6 +1,6 @@
 //! Engines killed in the middle of each verb: at their commits, and while a driver is at work.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use super::{FIRST, status};
 use crate::{
@@ -74,8 +74,12 @@ fn each_verb_is_completed_when_its_engine_is_killed_while_it_copies() {
     let site = Site::new(TWO_PAIRS, &[("documents", DOCUMENTS)]);
     large_tree(&site.path("documents"));
     let kept = site.path("kept");
-    let mut hit: Vec<&str> = Vec::new();
-    for round in 0..5_u8 {
+    let mut hit: BTreeSet<&str> = BTreeSet::new();
+    for round in 0..8_u8 {
+        // Usually each is hit at once; a busy machine may look too late.
+        if hit.len() == 5 {
+            break;
+        }
         for (verb, left) in LIFE {
             match verb {
                 "split" | "resync" => {
@@ -103,7 +107,7 @@ fn each_verb_is_completed_when_its_engine_is_killed_while_it_copies() {
             while child.try_wait().unwrap().is_none() {
                 if at_work() {
                     site.kill_engines();
-                    hit.push(verb);
+                    let _ = hit.insert(verb);
                     break;
                 }
                 std::thread::yield_now();
@@ -117,7 +121,5 @@ fn each_verb_is_completed_when_its_engine_is_killed_while_it_copies() {
             }
         }
     }
-    for verb in ["create", "split", "restore", "resync", "delete"] {
-        assert!(hit.contains(&verb), "{verb} was never killed at work: {hit:?}");
-    }
+    assert_eq!(hit.len(), 5, "not each verb was killed at work: {hit:?}");
 }

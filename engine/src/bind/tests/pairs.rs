@@ -23,7 +23,7 @@ fn a_pair_that_is_kept_is_kept_from_every_verb() {
     for purpose in [Purpose::PairResync, Purpose::PairRestore, Purpose::PairDelete] {
         let told = asked(purpose).with("backupserver", locked(record(1, 1, 1), None)).refusal();
         assert!(told.contains("is locked"), "{told}");
-        let wanted = with_tape(record(1, 1, 1), TapeState::Wanted);
+        let wanted = with_tape(record(1, 5, 1), TapeState::Wanted);
         let told = asked(purpose).with("fileserver", wanted).refusal();
         assert!(told.contains("wanted on tape"), "{told}");
         let other = asked(purpose).with("fileserver", locked(record(1, 1, 0), None));

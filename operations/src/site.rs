@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{CopyGroup, HostId, LibraryId, PoolId, VolumeId},
-    pair::PairRef,
+    pair::{PairRef, verdict::CopyType},
     units::Size,
 };
 
@@ -70,6 +70,15 @@ pub enum PairDriverKind {
     Directory,
     /// A block device, or a file that holds a file system, copied block by block.
     Image,
+}
+
+impl PairDriverKind {
+    /// How its pairs are copied, and so what they answer to a verb.
+    pub const fn copy_type(self) -> CopyType {
+        match self {
+            Self::Directory | Self::Image => CopyType::Mirror,
+        }
+    }
 }
 
 impl std::fmt::Display for PairDriverKind {

@@ -73,6 +73,7 @@ impl Step for Confirming<'_> {
         let what = match (&context.binding.source, self.0.tape) {
             (Some(source), _) => format!("backup {} of {}", source.record.id, source.host),
             (None, true) => "the record, and its dataset".to_owned(),
+            (None, false) if !self.0.unused.is_empty() => "that nobody uses the primary".to_owned(),
             (None, false) => "the record".to_owned(),
         };
         Ok(Preview { what, ..Preview::default() })

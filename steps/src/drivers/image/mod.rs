@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod blocks;
+mod delete;
 mod filesystem;
 mod guard;
 mod opening;
@@ -92,6 +93,18 @@ impl PairDriver for ImagePairs {
         }
         needs_image(pair, &state)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.back(&mut state)
+    }
+
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        if State::read(pair)?.is_none() {
+            return Ok(CopyReport::default());
+        }
+        let (_lock, mut state) = open(pair, asked)?;
+        match state.status {
+            PairStatus::Smpl => Ok(CopyReport::default()),
+            PairStatus::Rcpy => Err(restoring(pair)),
+            _ => delete::delete(&self.verb(pair, asked, PairVerb::Delete), &mut state),
+        }
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {

@@ -5,6 +5,7 @@
 mod concurrent;
 mod freeze;
 mod hold;
+mod image;
 mod kills;
 mod ledgers;
 mod leftovers;

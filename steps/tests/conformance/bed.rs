@@ -70,8 +70,8 @@ pub(crate) trait Maker: Send + Sync {
         None
     }
 
-    /// A pair whose target has no room for the primary; or why there is none.
-    fn full(&self, name: &str) -> Result<Box<dyn Bed>, String>;
+    /// A pair whose target has no room for the primary.
+    fn full(&self, name: &str) -> Box<dyn Bed>;
 }
 
 /// What was asked, with a tag and a token.

@@ -48,14 +48,9 @@ pub(crate) trait Bed: Send + Sync {
         fs::remove_dir_all(&self.pair().secondary).unwrap();
     }
 
-    /// Makes the primary disappear, and gives what brings it back.
+    /// Makes the primary disappear for good.
     fn lose(&self) {
-        fs::rename(&self.pair().primary, self.pair().primary.with_extension("away")).unwrap();
-    }
-
-    /// Brings it back.
-    fn find(&self) {
-        fs::rename(self.pair().primary.with_extension("away"), &self.pair().primary).unwrap();
+        fs::remove_dir_all(&self.pair().primary).unwrap();
     }
 }
 

@@ -156,10 +156,6 @@ impl Bed for Image {
             None => fs::remove_file(&self.pair.primary).unwrap(),
         }
     }
-
-    fn find(&self) {
-        self.attach();
-    }
 }
 
 impl Drop for Image {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     drivers::{
-        book::Verb,
+        book::{Lock, Verb},
         directory,
         mounts::{self, Holders},
     },
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Readies the image: its file system is mounted at `at`, empty.
-pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn begin(verb: &Verb<'_>, lock: &Lock, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
     let pair = verb.pair;
     let copy = copy_of(pair);
     let missing = |failure: Failure| {
@@ -36,7 +36,7 @@ pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<Pat
     state.extra.replayed = false;
     verb.begin(state);
     state.write(&pair.secondary)?;
-    mounts::open(&copy, system.writable(), at)
+    mounts::open_under(lock, &copy, system.writable(), at)
         .and_then(|()| directory::overwrite::empty(at, verb.asked.work))
         .map_err(|failure| verb.broken(state, failure))?;
     Ok(at.to_owned())

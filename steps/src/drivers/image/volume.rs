@@ -5,6 +5,8 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -78,7 +80,7 @@ impl Volume {
             let help = "name a block device or an image file, or use `driver: directory`";
             return Err(refused(format!("{} is neither a block device nor a file", path.display()), help));
         }
-        let file = options.open(path).map_err(failure)?;
+        let file = open_patiently(options, path).map_err(failure)?;
         let size = seek(&file, SeekFrom::End(0)).map_err(|error| failure(error.into()))?;
         let direct = OpenOptions::new().read(true).custom_flags(flags(OFlags::DIRECT)).open(path).ok();
         Ok(Self { path: path.to_owned(), size, is_device: kind.is_block_device(), file, direct })
@@ -209,6 +211,21 @@ impl Volume {
 
     pub(super) fn failure(&self, doing: &str, error: &io::Error) -> Failure {
         Failure::io(doing, &self.path, error)
+    }
+}
+
+/// Opens a volume. Whoever looks into devices when they change, and a program that another thread is just starting, has
+/// it for a moment.
+fn open_patiently(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    const MOMENT: Duration = Duration::from_secs(3);
+    let began = Instant::now();
+    loop {
+        match options.open(path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && began.elapsed() < MOMENT => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -83,6 +83,8 @@ fn an_image_at_rest_is_mounted_without_changing_a_bit_of_it() {
 fn an_image_without_a_file_system_is_refused_in_words() {
     let pair = Pair::new(4 << 20);
     pair.write(100_000, b"a database's own format");
+    let never = pair.driver.begin_overwrite(&pair.pair, &at(&pair), &pair.asked("overwrite"));
+    assert!(refused(never).contains("make a file system on the primary"));
     let _ = pair.resync().unwrap();
     let _ = pair.split().unwrap();
     let said = refused(pair.driver.open_image(&pair.pair, &at(&pair)));

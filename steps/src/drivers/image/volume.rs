@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Advice, FallocateFlags, OFlags, SeekFrom, fadvise, fallocate, seek},
+    fs::{Advice, FallocateFlags, Mode, OFlags, SeekFrom, fadvise, fallocate, seek},
     io::Errno,
 };
 
@@ -185,6 +185,13 @@ impl Volume {
             ) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a file of a directory could share its blocks, tried with one that has no name.
+    pub(super) fn clones_into(&self, directory: &Path) -> bool {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let nameless = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+        !self.is_device && nameless.is_ok_and(|file| rustix::fs::ioctl_ficlone(&file, &self.file).is_ok())
     }
 
     /// Gives a file this size. A device keeps its own.

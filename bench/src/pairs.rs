@@ -102,6 +102,7 @@ fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
         generation: 0,
         primary: primary.to_owned(),
         secondary,
+        array: None,
     }
 }
 

@@ -12,8 +12,8 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, pairs::PairDriver, shim::Shims,
-        virtual_library::VirtualLibrary, window::Windows,
+        Drivers, array::ArrayPairs, command::CommandRunner, directory::DirectoryPairs, identity::Owner,
+        pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,17 +66,27 @@ pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
 }
 
 /// The drivers of pairs that an engine has.
-fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
+fn pair_drivers(
+    commands: &Arc<dyn CommandRunner>,
+    state: &Path,
+    host: &HostId,
+) -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
-    BTreeMap::from([(PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock)) as Arc<dyn PairDriver>)])
+    let directory: Arc<dyn PairDriver> = Arc::new(DirectoryPairs::new(clock.clone()));
+    let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock);
+    BTreeMap::from([
+        (PairDriverKind::Directory, directory),
+        (PairDriverKind::Declared, Arc::new(arrays) as Arc<dyn PairDriver>),
+    ])
 }
 
-/// The drivers that an engine has.
-pub fn drivers(program: &Path) -> Drivers {
+/// The drivers that the engine of a host has, whose state directory this is.
+pub fn drivers(program: &Path, state: &Path, host: &HostId) -> Drivers {
+    let commands: Arc<dyn CommandRunner> = Arc::new(Shims::new(program.to_owned(), Vec::new()));
     Drivers {
-        pairs: pair_drivers(),
+        pairs: pair_drivers(&commands, state, host),
         virtual_library: Arc::new(VirtualLibrary::new()),
-        commands: Arc::new(Shims::new(program.to_owned(), Vec::new())),
+        commands,
     }
 }
 
@@ -133,7 +143,7 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),
-        drivers: drivers(&program),
+        drivers: drivers(&program, &arguments.state, &arguments.host),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
         peers: PeerEngines {

@@ -74,6 +74,8 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
     }
     let pairs = declared(&site, which.volume.as_ref());
     if matches!(verb, Verb::List(_)) {
+        let mut pairs = pairs;
+        pairs.iter_mut().for_each(|declared| declared.pair.array = None);
         return list(&pairs, session);
     }
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
@@ -133,11 +135,15 @@ fn list(pairs: &[Declared], session: &Session) -> Result<Exit, Stop> {
 fn statuses(host: &HostId, world: World) -> Vec<Status> {
     let leases: BTreeMap<Resource, Lease> =
         world.leases.into_iter().map(|lease| (lease.resource.clone(), lease)).collect();
-    let rows = world.pairs.into_iter().map(|view| Status {
-        host: host.clone(),
-        record: image_of(&world.catalog, &view.pair.copy_group).cloned(),
-        lease: leases.get(&Resource::Volume(view.pair.volume.clone())).cloned(),
-        view,
+    let rows = world.pairs.into_iter().map(|mut view| {
+        // A whole driver file is nothing to list.
+        view.pair.array = None;
+        Status {
+            host: host.clone(),
+            record: image_of(&world.catalog, &view.pair.copy_group).cloned(),
+            lease: leases.get(&Resource::Volume(view.pair.volume.clone())).cloned(),
+            view,
+        }
     });
     rows.collect()
 }

@@ -24,12 +24,17 @@ fn site() -> Site {
     let host =
         |name: &str| (name.into(), Host { connect: Connect::Local, state: format!("/s/{name}").into() });
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
-    let pair =
-        |group: &str, path: &str| Pair { copy_group: group.into(), secondary: at("backupserver", path) };
+    let pair = |group: &str, path: &str| Pair {
+        copy_group: group.into(),
+        secondary: at("backupserver", path),
+        settings: BTreeMap::new(),
+    };
     let volume = Volume {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
+        settings: BTreeMap::new(),
+        declared: None,
     };
     Site {
         hosts: BTreeMap::from([host("backupserver"), host("fileserver")]),

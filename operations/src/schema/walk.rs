@@ -82,6 +82,10 @@ impl Walk {
         if !rule.choices.is_empty() && !rule.choices.iter().any(|choice| choice == text) {
             return self.bad_choice(rule, span, text, what);
         }
+        if rule.choices.is_empty() && is_planned(rule, text) {
+            let message = format!("{} '{}' is not built", named(what), shown(text));
+            return self.problem(Problem::at(span, message).label("not built"));
+        }
         if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.matches)(text)) {
             return self.bad_pattern(pattern, span, text, &named(what));
         }
@@ -92,10 +96,7 @@ impl Walk {
 
     fn bad_choice(&mut self, rule: &Rule, span: Span, text: &str, what: &str) {
         let choices = alternatives(&rule.choices);
-        let planned = rule.not_built.iter().any(|planned| {
-            planned.strip_suffix('*').map_or(planned == text, |beginning| text.starts_with(beginning))
-        });
-        let problem = if planned {
+        let problem = if is_planned(rule, text) {
             let only = if rule.choices.len() == 1 { "only " } else { "" };
             let message = format!("{} '{}' is not built: {only}{choices} is", named(what), shown(text));
             Problem::at(span, message).label("not built").help(format!("use {choices}"))
@@ -283,6 +284,13 @@ impl Walk {
             }
         }
     }
+}
+
+/// Whether a value is planned and not built.
+fn is_planned(rule: &Rule, text: &str) -> bool {
+    rule.not_built.iter().any(|planned| {
+        planned.strip_suffix('*').map_or(planned == text, |beginning| text.starts_with(beginning))
+    })
 }
 
 /// A key in a message; the file itself has none.

@@ -115,6 +115,7 @@ impl Bed {
             generation: 0,
             primary: primary.join("primary"),
             secondary: secondary.join("secondary"),
+            array: None,
         };
         let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
         Self { pair, driver, work: Work::silent() }

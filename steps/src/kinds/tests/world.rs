@@ -117,6 +117,7 @@ impl World {
             generation: 0,
             primary: "/primary".into(),
             secondary: "/secondary".into(),
+            array: None,
         };
         let bound = BoundPair {
             pair,
@@ -128,7 +129,13 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
-            pairs: vec![Pair { copy_group: GROUP.into(), secondary: place("backupserver", "/secondary") }],
+            pairs: vec![Pair {
+                copy_group: GROUP.into(),
+                secondary: place("backupserver", "/secondary"),
+                settings: [].into(),
+            }],
+            settings: [].into(),
+            declared: None,
         };
         let here = Host { connect: Connect::Local, state: "/state".into() };
         let state = PairState { status: PairStatus::Psus, epoch: 3, backed_up: 1, token: 0, last: None };

@@ -96,6 +96,7 @@ impl Asking<'_> {
                     .map_err(|error| Failure::io("open", &mount.point, &error))?;
                 rustix::fs::syncfs(&directory)
                     .map_err(|error| Failure::io("write to the disk", &mount.point, &error.into()))?;
+                drop(directory);
                 let _ = mounts::close(&mount.point)?;
             }
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod accepted;
+mod array;
 mod concurrent;
 mod freeze;
 mod hold;

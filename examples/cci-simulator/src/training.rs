@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs, io,
-    os::unix::fs::symlink,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn usage() -> String {
 cci-simulator COMMAND ...            one of the array's commands; or link COMMAND to this program
 cci-simulator array add GROUP DEVICE COPY_TYPE PRIMARY SECONDARY [INSTANCE REMOTE_INSTANCE]
                                      a pair of image files; shadow-image, thin-image, true-copy, universal-replicator
-cci-simulator array links DIRECTORY  the commands, as links
+cci-simulator array links DIRECTORY  the commands, as scripts for this array
 cci-simulator array speed at-once | by-hand | PERCENT_PER_SECOND
 cci-simulator array advance GROUP DEVICE [PERCENT]   lets a copy come so far, or end
 cci-simulator array status GROUP DEVICE STATUS       somebody else acts
@@ -48,7 +48,7 @@ pub(crate) fn run(directory: &Path, arguments: &[String]) -> Ended {
 
 fn act(directory: &Path, words: &[&str]) -> io::Result<Option<String>> {
     if let ["links", to] = words {
-        return links(Path::new(to)).map(|()| Some(String::new()));
+        return links(directory, Path::new(to)).map(|()| Some(String::new()));
     }
     let mut locked = Locked::open(directory)?;
     let array = &mut locked.array;
@@ -81,12 +81,15 @@ fn act(directory: &Path, words: &[&str]) -> io::Result<Option<String>> {
     Ok(Some(String::new()))
 }
 
-/// Each command as a link to this program.
-fn links(directory: &Path) -> io::Result<()> {
+/// Each command as a script that calls this program for this array, whatever the environment of who calls it.
+fn links(array: &Path, directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    let own = std::env::current_exe()?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    let (own, array) = (quoted(&std::env::current_exe()?), quoted(&std::path::absolute(array)?));
     for name in commands::NAMES {
-        symlink(&own, directory.join(name))?;
+        let path = directory.join(name);
+        fs::write(&path, format!("#!/bin/sh\nCCI_SIM={array} exec {own} {name} \"$@\"\n"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Bed {
     pub(crate) fn with(copy_type: &str, settings: &str, file: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
-        let (bin, array) = (root.join("bin"), root.join("array"));
+        let bin = root.join("bin");
         let mut settings = settings.to_owned();
         if !settings.contains("copy_type") {
             settings = format!("{settings} copy_type: {copy_type},");
@@ -77,9 +77,9 @@ impl Bed {
             root = root.display(),
             bin = bin.display(),
         );
-        let file = file.replace("LC_ALL: C", &format!("LC_ALL: C, CCI_SIM: {}", array.display()));
         let source =
             |name: &str, text: String| Source { path: root.join(name), content: Ok(text.into_bytes()) };
+        let file = file.to_owned();
         let checked =
             check_everything(source("site.yaml", site), vec![source("drivers/cci.yaml", file)], Vec::new());
         assert!(checked.report.is_empty(), "{}", checked.report);

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
+    time::Duration,
 };
 
 use crate::site::{Site, copy_tree, told};
@@ -203,6 +204,31 @@ fn a_mail_that_is_not_sent_fails_the_run() {
     let said = nightly.site.fail(&["run", "nightly"], 1);
     assert!(said.contains("exit code 67") && said.contains("no such recipient"), "{said}");
     assert_eq!(nightly.site.catalog("production").len(), 1, "the backup is there all the same");
+}
+
+#[test]
+fn an_engine_that_is_killed_while_the_array_copies_finds_out() {
+    let nightly = Nightly::new();
+    if !nightly.mounts {
+        println!("skipped: no mkfs.ext4, or no loop devices");
+        return;
+    }
+    nightly.array(&["array", "speed", "by-hand"]);
+    let log = || fs::read_to_string(nightly.site.path("array/horcc.log")).unwrap();
+    nightly.site.succeed(&["run", "--detach", "nightly"]);
+    while !log().contains("pairresync") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    nightly.site.kill_engines();
+    assert_eq!(nightly.status(), "COPY");
+    nightly.array(&["array", "advance", "VG01", "vol01"]);
+    nightly.array(&["array", "speed", "at-once"]);
+    nightly.site.settle();
+    let runs = nightly.site.json(&["runs"]);
+    assert_eq!(runs[0]["status"], "done", "{runs}");
+    assert_eq!((log().matches("pairresync").count(), log().matches("pairsplit").count()), (1, 2));
+    assert_eq!((nightly.status(), nightly.mails()), ("PSUS".to_owned(), 1));
+    nightly.site.assert_clean();
 }
 
 /// The files of the document, by the paths that their first lines say.

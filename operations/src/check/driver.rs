@@ -50,7 +50,10 @@ fn check_table(tree: &Tree, problems: &mut Vec<Problem>) {
             }
             ("without reads: the word is the exit code".to_owned(), "expected an exit code".to_owned())
         } else if entry.key.split('/').count() != words {
-            (format!("there are {words} patterns, each gives a word"), format!("expected {words} words"))
+            (
+                "there is a word for each pattern of reads".to_owned(),
+                format!("expected as many words as patterns: {words}"),
+            )
         } else {
             continue;
         };
@@ -137,7 +140,7 @@ fn check_templates(tree: &Tree, problems: &mut Vec<Problem>) {
 fn check_template(view: View<'_>, values: &Values, problems: &mut Vec<Problem>) {
     let Some(text) = view.text() else { return };
     let Err(why) = Template(text.to_owned()).render(values) else { return };
-    let missing = why.split('"').nth(1).and_then(|name| nearest(name, values.names()));
+    let missing = why.split('\'').nth(1).and_then(|name| nearest(name, values.names()));
     problems.push(
         Problem::at(view.span(), format!("this template cannot be rendered: {why}"))
             .help_if(missing.map(|near| format!("did you mean '{near}'?"))),

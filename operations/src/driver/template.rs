@@ -35,7 +35,7 @@ impl Template {
             for after in self.0.split(condition).skip(1) {
                 let name = after.split("}}").next().unwrap_or_default().trim();
                 if !values.0.contains_key(name) && !name.contains([' ', '(']) {
-                    return Err(format!("Variable \"{name}\" not found"));
+                    return Err(unknown(name));
                 }
             }
         }
@@ -52,8 +52,17 @@ impl Template {
     }
 }
 
+fn unknown(name: &str) -> String {
+    format!("nothing has the name '{name}'")
+}
+
 /// What an error says, on one line and without a drawing.
 fn short(text: &str) -> String {
+    if text.contains("strict mode")
+        && let Some(name) = text.split('"').nth_back(1)
+    {
+        return unknown(name);
+    }
     let line = text.lines().rev().map(str::trim).find(|line| line.starts_with('=')).or(text.lines().next());
     let line = line.unwrap_or_default().trim_start_matches(['=', ' ']);
     line.rsplit_once(": ").map_or(line, |(_, reason)| reason).to_owned()

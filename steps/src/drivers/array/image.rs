@@ -91,7 +91,7 @@ impl Asking<'_> {
     pub(super) fn end_overwrite(&self, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
         let (_lock, mut book): (_, Book) = open(self.pair, asked)?;
         if let Some(device) = self.device()? {
-            for mount in self.mounts_of(&device)? {
+            for mount in mounts_of(&device)? {
                 let directory = mounts::open_directory(&mount.point)
                     .map_err(|error| Failure::io("open", &mount.point, &error))?;
                 rustix::fs::syncfs(&directory)
@@ -107,16 +107,10 @@ impl Asking<'_> {
     /// What an array overwrites must not be mounted: neither side's file system would survive it.
     pub(super) fn refuse_mounted(&self) -> Result<(), Failure> {
         let Some(device) = self.device()? else { return Ok(()) };
-        let Some(mount) = self.mounts_of(&device)?.into_iter().next() else { return Ok(()) };
+        let Some(mount) = mounts_of(&device)?.into_iter().next() else { return Ok(()) };
         let (group, point) = (&self.pair.copy_group, mount.point.display());
         Err(Failure::refused(format!("the secondary of pair {group} is mounted at {point}"))
             .with_help(format!("unmount it: umount {point}; if a run has mounted it, resplit leftovers")))
-    }
-
-    fn mounts_of(&self, device: &Path) -> Result<Vec<Mount>, Failure> {
-        let Ok(real) = device.canonicalize() else { return Ok(Vec::new()) };
-        let all = Mount::all().map_err(|error| Failure::io("look up the mounts of", device, &error))?;
-        Ok(all.into_iter().filter(|mount| is_of(mount, &real)).collect())
     }
 
     pub(super) fn purge_cache(&self) -> Result<&'static str, Failure> {
@@ -140,13 +134,18 @@ impl Asking<'_> {
     }
 }
 
+/// Where a device is mounted on this host.
+fn mounts_of(device: &Path) -> Result<Vec<Mount>, Failure> {
+    let Ok(real) = device.canonicalize() else { return Ok(Vec::new()) };
+    let all = Mount::all().map_err(|error| Failure::io("look up the mounts of", device, &error))?;
+    Ok(all.into_iter().filter(|mount| is_of(mount, &real)).collect())
+}
+
 /// Whether a mount is of a device, or of a file that is attached as a loop device.
 fn is_of(mount: &Mount, real: &Path) -> bool {
     let link = |name: &str| fs::read_to_string(format!("/sys/dev/block/{}/{name}", mount.device)).ok();
-    if let Some(file) = link("loop/backing_file") {
-        if Path::new(file.trim_end()) == real {
-            return true;
-        }
+    if link("loop/backing_file").is_some_and(|file| Path::new(file.trim_end()) == real) {
+        return true;
     }
     let Some(event) = link("uevent") else { return false };
     let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="));

@@ -108,13 +108,13 @@ impl PairDriver for ArrayPairs {
         if reading.status != PairStatus::Psus {
             return Err(book::unusable(pair, reading.status, "PSUS to be compared"));
         }
-        self.asking(pair).map(|asking| asking.unequal(&reading))
+        self.asking(pair).map(|asking| asking.unequal(reading))
     }
 
     fn pending(&self, pair: &PairRef, _: &Work) -> Result<Difference, Failure> {
         let asking = self.asking(pair)?;
         let reading = asking.reading()?;
-        Ok(asking.unequal(&reading))
+        Ok(asking.unequal(reading))
     }
 
     fn mounts_images(&self) -> bool {
@@ -140,7 +140,7 @@ impl PairDriver for ArrayPairs {
 
 impl Asking<'_> {
     /// What is unequal, as far as an array says: how much, never which files.
-    fn unequal(&self, reading: &Reading) -> Difference {
+    fn unequal(&self, reading: Reading) -> Difference {
         let Some(equal) = reading.progress else {
             let examples = vec!["the array does not say what differs".to_owned()];
             return Difference { examples, ..Difference::default() };

@@ -12,8 +12,8 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, image::ImagePairs, pairs::PairDriver,
-        shim::Shims, virtual_library::VirtualLibrary, window::Windows,
+        Drivers, btrfs::BtrfsPairs, directory::DirectoryPairs, identity::Owner, image::ImagePairs,
+        pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,7 +74,8 @@ fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
     BTreeMap::from([
         (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
-        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone()))),
+        (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock))),
     ])
 }
 

@@ -64,12 +64,14 @@ pub struct Volume {
 /// The pair drivers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-not-built" = ["btrfs", "lvm", "qemu", "cci"]))]
+#[schemars(extend("x-not-built" = ["lvm", "qemu", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
     /// A block device, or a file that holds a file system, copied block by block.
     Image,
+    /// A btrfs subvolume, of which snapshots are made.
+    Btrfs,
 }
 
 impl std::fmt::Display for PairDriverKind {
@@ -77,6 +79,7 @@ impl std::fmt::Display for PairDriverKind {
         f.pad(match self {
             Self::Directory => "directory",
             Self::Image => "image",
+            Self::Btrfs => "btrfs",
         })
     }
 }

@@ -7,6 +7,7 @@ use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind};
 use crate::failure::Failure;
 
 mod book;
+pub mod btrfs;
 pub mod command;
 pub mod directory;
 pub mod identity;

@@ -3,9 +3,10 @@
 use resplit_operations::pair::CopyReport;
 
 use super::{
+    change::{Change, exchange},
     pass::make_directory,
-    places::{Places, exchange},
-    program::{remove, set_read_only, snapshot, sync},
+    places::Places,
+    program::sync,
     state::State,
     subvolume::{Subvolume, nested},
     transfer::{differing, transfer},
@@ -16,6 +17,7 @@ use crate::{context::Progress, drivers::book::Verb, failure::Failure};
 pub(super) struct Back<'a> {
     pub(super) verb: Verb<'a>,
     pub(super) places: &'a Places,
+    pub(super) change: Change<'a>,
 }
 
 impl Back<'_> {
@@ -40,9 +42,9 @@ impl Back<'_> {
             work.report(Progress::default());
             work.check()?;
             make_directory(&places.beside)?;
-            remove(&places.restored)?;
+            self.change.remove(&places.restored)?;
             let source = self.source()?;
-            snapshot(source, &places.restored, true)?;
+            self.change.writable_snapshot(source, &places.restored)?;
             state.extra.restored = Subvolume::at(&places.restored)?.map(|made| made.uuid);
             state.write(&self.verb.pair.secondary)?;
             work.report(Progress::default());
@@ -50,7 +52,7 @@ impl Back<'_> {
             exchange(&places.restored, &places.primary)?;
             sync(&places.beside)?;
             let report = self.report(state, source);
-            remove(&places.restored)?;
+            self.change.remove(&places.restored)?;
             sync(&places.beside)?;
             if places.is_one {
                 places.leave();
@@ -88,8 +90,8 @@ impl Back<'_> {
         if let Some((place, _)) = places.common()? {
             return Ok(if place == places.base { &places.base } else { &places.new_base });
         }
-        remove(&places.base)?;
-        let _ = transfer(&places.image, None, &places.beside, self.verb.asked.work)?;
+        self.change.remove(&places.base)?;
+        let _ = transfer(&places.image, None, &places.beside, &self.change, self.verb.asked.work)?;
         sync(&places.beside)?;
         Ok(&places.base)
     }
@@ -104,7 +106,10 @@ impl Back<'_> {
         if !old.exists() {
             return whole;
         }
-        let counted = set_read_only(old).and_then(|()| differing(source, old, self.verb.asked.work));
+        let counted = self
+            .change
+            .set_read_only(old)
+            .and_then(|()| differing(source, old, &self.change, self.verb.asked.work));
         match counted {
             // Seen from the image: what the primary had made is removed, and what it had removed comes back.
             Ok(changes) => CopyReport {

@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod back;
+mod change;
 mod overwrite;
 mod pass;
 mod places;
@@ -37,6 +38,7 @@ mod subvolume;
 mod transfer;
 
 use back::{Back, whole_image};
+use change::Change;
 use pass::Pass;
 use places::Places;
 use state::State;
@@ -67,15 +69,20 @@ impl PairDriver for BtrfsPairs {
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         let places = Places::of(pair)?;
         guard::nested(pair)?;
-        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
+        let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(restoring(pair));
         }
-        Pass { verb: self.verb(pair, asked, PairVerb::Resync), places: &places }.run(&mut state)
+        Pass {
+            verb: self.verb(pair, asked, PairVerb::Resync),
+            places: &places,
+            change: Change { lock: &lock },
+        }
+        .run(&mut state)
     }
 
     fn split(&self, pair: &PairRef, order: u64, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        let (_lock, mut state) = open(pair, asked)?;
+        let (lock, mut state) = open(pair, asked)?;
         if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
             return Ok(report);
         }
@@ -86,18 +93,23 @@ impl PairDriver for BtrfsPairs {
         }
         let places = Places::of(pair)?;
         let verb = Verb { order: Some(order), ..self.verb(pair, asked, PairVerb::Split) };
-        Pass { verb, places: &places }.run(&mut state)
+        Pass { verb, places: &places, change: Change { lock: &lock } }.run(&mut state)
     }
 
     fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         guard::nested(pair)?;
-        let (_lock, mut state) = open(pair, asked)?;
+        let (lock, mut state) = open(pair, asked)?;
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
             return Ok(report);
         }
         needs_image(pair, &state)?;
         let places = Places::to_restore(pair)?;
-        Back { verb: self.verb(pair, asked, PairVerb::Restore), places: &places }.run(&mut state)
+        Back {
+            verb: self.verb(pair, asked, PairVerb::Restore),
+            places: &places,
+            change: Change { lock: &lock },
+        }
+        .run(&mut state)
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
@@ -137,16 +149,21 @@ impl PairDriver for BtrfsPairs {
     fn begin_overwrite(&self, pair: &PairRef, _: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
         places::on_btrfs(&pair.secondary)?;
-        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
+        let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(restoring(pair));
         }
-        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state)
+        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, &Change { lock: &lock })
     }
 
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
-        let (_lock, mut state) = open(pair, asked)?;
-        overwrite::end(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, report)
+        let (lock, mut state) = open(pair, asked)?;
+        overwrite::end(
+            &self.verb(pair, asked, PairVerb::Overwrite),
+            &mut state,
+            report,
+            &Change { lock: &lock },
+        )
     }
 
     fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {

@@ -4,28 +4,29 @@ use std::path::PathBuf;
 
 use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
 
-use super::{
-    places::{Places, create},
-    program::{remove, set_read_only, sync},
-    state::State,
-    subvolume::Subvolume,
-};
+use super::{change::Change, places::Places, program::sync, state::State, subvolume::Subvolume};
 use crate::{drivers::book::Verb, failure::Failure};
 
 /// Readies the image: it is empty and writable.
-pub(super) fn begin(verb: &Verb<'_>, state: &mut State) -> Result<PathBuf, Failure> {
+pub(super) fn begin(verb: &Verb<'_>, state: &mut State, change: &Change<'_>) -> Result<PathBuf, Failure> {
     let places = Places::named(verb.pair);
     state.extra.image = None;
     verb.begin(state);
     state.write(&verb.pair.secondary)?;
-    remove(&places.new)
-        .and_then(|()| create(&places.image))
+    change
+        .remove(&places.new)
+        .and_then(|()| change.create(&places.image))
         .map_err(|failure| verb.broken(state, failure))?;
     Ok(places.image)
 }
 
 /// Makes what was written the image. Asked again after it was done, it is done.
-pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
+pub(super) fn end(
+    verb: &Verb<'_>,
+    state: &mut State,
+    report: &CopyReport,
+    change: &Change<'_>,
+) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
     let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
     match (state.status, last) {
@@ -40,7 +41,7 @@ pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Re
         }
     }
     let image = Places::named(pair).image;
-    set_read_only(&image)?;
+    change.set_read_only(&image)?;
     sync(&image)?;
     state.extra.image = Subvolume::at(&image)?.map(|image| image.uuid);
     state.extra.entries = report.entries;

@@ -5,8 +5,9 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 use resplit_operations::pair::{CopyReport, PairVerb};
 
 use super::{
-    places::{Places, put},
-    program::{remove, snapshot, sync},
+    change::Change,
+    places::Places,
+    program::sync,
     state::State,
     stream::Changes,
     subvolume::{Subvolume, nested},
@@ -25,6 +26,7 @@ use crate::{
 pub(super) struct Pass<'a> {
     pub(super) verb: Verb<'a>,
     pub(super) places: &'a Places,
+    pub(super) change: Change<'a>,
 }
 
 impl Pass<'_> {
@@ -73,13 +75,13 @@ impl Pass<'_> {
     /// since that takes a time of its own.
     fn snapshot(&self, is_counted: bool) -> Result<Option<Changes>, Failure> {
         let places = self.places;
-        snapshot(&places.primary, &places.new, false)?;
+        self.change.snapshot(&places.primary, &places.new)?;
         let mut changes = None;
         if is_counted && self.is_next()? {
-            changes = Some(differing(&places.image, &places.new, self.verb.asked.work)?);
+            changes = Some(differing(&places.image, &places.new, &self.change, self.verb.asked.work)?);
         }
         self.safe_point()?;
-        put(&places.new, &places.image)?;
+        self.change.put(&places.new, &places.image)?;
         sync(&self.verb.pair.secondary)?;
         Ok(changes)
     }
@@ -97,26 +99,26 @@ impl Pass<'_> {
         let is_common = match places.common()? {
             Some((place, _)) => {
                 if place == places.new_base {
-                    put(&places.new_base, &places.base)?;
+                    self.change.put(&places.new_base, &places.base)?;
                 }
                 true
             }
             None => {
                 // Of no use any more, and its room may be wanted.
-                remove(&places.base)?;
-                remove(&places.image)?;
+                self.change.remove(&places.base)?;
+                self.change.remove(&places.image)?;
                 false
             }
         };
-        snapshot(&places.primary, &places.new_base, false)?;
-        remove(&places.new)?;
+        self.change.snapshot(&places.primary, &places.new_base)?;
+        self.change.remove(&places.new)?;
         let secondary = &self.verb.pair.secondary;
         let parent = is_common.then_some(places.base.as_path());
-        let changes = transfer(&places.new_base, parent, secondary, self.verb.asked.work)?;
+        let changes = transfer(&places.new_base, parent, secondary, &self.change, self.verb.asked.work)?;
         self.safe_point()?;
         sync(secondary)?;
-        put(&places.new, &places.image)?;
-        put(&places.new_base, &places.base)?;
+        self.change.put(&places.new, &places.image)?;
+        self.change.put(&places.new_base, &places.base)?;
         sync(secondary)?;
         sync(&places.beside)?;
         Ok(Some(changes))

@@ -3,12 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use resplit_operations::pair::PairRef;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{
-    program::{remove, run},
-    subvolume::{Subvolume, is_subvolume},
-};
+use super::subvolume::{Subvolume, is_subvolume};
 use crate::{
     drivers::{directory::guard::real, mounts::Mount},
     failure::Failure,
@@ -156,23 +152,4 @@ pub(super) fn on_btrfs(path: &Path) -> Result<Mount, Failure> {
     }
     Err(Failure::refused(format!("{} is on {}, not on btrfs", path.display(), mount.kind))
         .with_help("name places on btrfs, or use driver: directory"))
-}
-
-/// Puts a whole subvolume in its place at once, and deletes the one that stood there.
-pub(super) fn put(new: &Path, place: &Path) -> Result<(), Failure> {
-    exchange(new, place)?;
-    remove(new)
-}
-
-/// Gives a subvolume its place. What stood there has the other name then.
-pub(super) fn exchange(new: &Path, place: &Path) -> Result<(), Failure> {
-    let is_there = place.symlink_metadata().is_ok();
-    let how = if is_there { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-    renameat_with(CWD, new, CWD, place, how)
-        .map_err(|error| Failure::io("put in place", place, &error.into()))
-}
-
-/// Makes an empty subvolume.
-pub(super) fn create(place: &Path) -> Result<(), Failure> {
-    super::program::anew(place, || run(&["subvolume", "create"], &[place]).map(drop))
 }

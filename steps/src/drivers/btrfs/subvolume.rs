@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 
 use jiff::Timestamp;
 
-use super::program::run;
+use super::program::ask;
 use crate::failure::Failure;
 
 /// The inode of every subvolume's root: `BTRFS_FIRST_FREE_OBJECTID` (include/uapi/linux/btrfs_tree.h).
@@ -28,7 +28,7 @@ impl Subvolume {
         if path.symlink_metadata().is_err() {
             return Ok(None);
         }
-        let said = run(&["subvolume", "show"], &[path])?;
+        let said = ask(&["subvolume", "show"], &[path])?;
         let found = Self::parse(&said).ok_or_else(|| {
             Failure::permanent(format!("btrfs subvolume show {} says no UUID: {said}", path.display()))
         })?;
@@ -74,7 +74,7 @@ pub(super) fn is_subvolume(path: &Path) -> bool {
 
 /// The subvolumes that lie in one, as the file system names them. They are no part of its snapshots.
 pub(super) fn nested(path: &Path) -> Result<Vec<String>, Failure> {
-    let said = run(&["subvolume", "list", "-o"], &[path])?;
+    let said = ask(&["subvolume", "list", "-o"], &[path])?;
     Ok(said.lines().filter_map(|line| line.split_once(" path ")).map(|(_, path)| path.to_owned()).collect())
 }
 

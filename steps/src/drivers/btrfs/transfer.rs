@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    change::Change,
     program::{btrfs, failed, missing},
     stream::{Changes, relay},
 };
@@ -70,23 +71,25 @@ impl Running {
     }
 }
 
+// The receiver's input is the stream, and it prints nothing: so its output is what holds the lock.
 /// Sends a read-only snapshot to the directory `into` of another file system, where it has the same name then; only what
 /// differs from `parent`, of which a copy is there, if that is given.
 pub(super) fn transfer(
     snapshot: &Path,
     parent: Option<&Path>,
     into: &Path,
+    change: &Change<'_>,
     work: &Work,
 ) -> Result<Changes, Failure> {
     let mut arguments = vec![OsStr::new("receive"), OsStr::new("-q"), OsStr::new("-e")];
     arguments.push(into.as_os_str());
     let what = format!("receive {}", into.display());
-    let mut receiving = Running::start(what, &arguments, Stdio::piped(), Stdio::null())?;
+    let mut receiving = Running::start(what, &arguments, Stdio::piped(), change.held()?)?;
     let Some(mut input) = receiving.child.stdin.take() else {
         receiving.kill();
         return Err(Failure::permanent("btrfs receive has no input"));
     };
-    let sent = send(snapshot, parent, &[], &mut input, work);
+    let sent = send(snapshot, parent, &[], &mut input, (change, work));
     drop(input);
     match sent {
         Ok(changes) => receiving.end().map(|()| changes),
@@ -100,8 +103,14 @@ pub(super) fn transfer(
 }
 
 /// What differs between two snapshots on one file system. No content is read.
-pub(super) fn differing(parent: &Path, snapshot: &Path, work: &Work) -> Result<Changes, Failure> {
-    send(snapshot, Some(parent), &["--no-data"], &mut io::sink(), work).map_err(|(failure, _)| failure)
+pub(super) fn differing(
+    parent: &Path,
+    snapshot: &Path,
+    change: &Change<'_>,
+    work: &Work,
+) -> Result<Changes, Failure> {
+    send(snapshot, Some(parent), &["--no-data"], &mut io::sink(), (change, work))
+        .map_err(|(failure, _)| failure)
 }
 
 /// Runs the sender, and passes on what it writes. The failure says whether it was the other side's.
@@ -110,7 +119,7 @@ fn send(
     parent: Option<&Path>,
     options: &[&str],
     to: &mut impl Write,
-    work: &Work,
+    (change, work): (&Change<'_>, &Work),
 ) -> Result<Changes, (Failure, bool)> {
     const PAUSE: Duration = Duration::from_millis(100);
     let mut arguments = vec![OsStr::new("send"), OsStr::new("-q")];
@@ -120,8 +129,10 @@ fn send(
     }
     arguments.push(snapshot.as_os_str());
     let what = format!("send {}", snapshot.display());
-    let mut sending =
-        Running::start(what, &arguments, Stdio::null(), Stdio::piped()).map_err(|f| (f, false))?;
+    let mut sending = change
+        .held()
+        .and_then(|held| Running::start(what, &arguments, held, Stdio::piped()))
+        .map_err(|f| (f, false))?;
     let Some(output) = sending.child.stdout.take() else {
         sending.kill();
         return Err((Failure::permanent("btrfs send has no output"), false));
@@ -138,7 +149,8 @@ fn send(
     let mut output = io::BufReader::with_capacity(1 << 18, output);
     match relay(&mut output, to, told) {
         Ok(changes) => {
-            drop(output);
+            // It looks for a reader once more before it ends.
+            let _ = io::copy(&mut output, &mut io::sink());
             sending.end().map(|()| changes).map_err(|failure| (failure, false))
         }
         Err(Stopped::Asked(failure)) => {

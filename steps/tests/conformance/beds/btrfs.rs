@@ -69,7 +69,10 @@ impl Maker for Subvolumes {
         }
         // As small as it can be is larger than what it lacks room for: the rest is taken.
         let small = Disk::new("btrfs", 128)?;
-        fs::write(small.place().join("ballast"), vec![7; 100 << 20]).map_err(|error| error.to_string())?;
+        let has = rustix::fs::statvfs(small.place()).map_err(|error| error.to_string())?;
+        let ballast = usize::try_from((has.f_bavail * has.f_frsize).saturating_sub(12 << 20)).unwrap();
+        fs::write(small.place().join("ballast"), vec![7; ballast]).map_err(|error| error.to_string())?;
+        crate::bed::settle(&small.place());
         let place = small.place();
         Ok(Subvolume::new(self.disk.place().join(name), &place, Some(small)))
     }

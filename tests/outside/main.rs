@@ -4,6 +4,7 @@
 
 mod accepted;
 mod another_boot;
+mod btrfs;
 mod concurrent;
 mod damaged;
 mod drift;

@@ -101,10 +101,9 @@ impl Places {
         if to.point == places.primary {
             return refused(
                 format!("the primary {shown} is a mount point: another subvolume cannot be put in its place"),
-                format!(
-                    "unmount it, mount the file system that holds it, and name the subvolume by its path in that; or \
-                     copy files out with resplit restore --path; nothing was changed"
-                ),
+                "unmount it, mount the file system that holds it, and name the subvolume by its path in that; or copy \
+                 files out with resplit restore --path; nothing was changed"
+                    .to_owned(),
             );
         }
         if places.primary.symlink_metadata().is_ok() && !is_subvolume(&places.primary) {

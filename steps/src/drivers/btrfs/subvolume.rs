@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::program::ask;
 use crate::failure::Failure;
 
-/// The inode of every subvolume's root: `BTRFS_FIRST_FREE_OBJECTID` (include/uapi/linux/btrfs_tree.h).
+/// The inode of every subvolume's root: `BTRFS_FIRST_FREE_OBJECTID` (`include/uapi/linux/btrfs_tree.h`).
 const ROOT: u64 = 256;
 
 /// A subvolume, by which it is told from others whatever its name.

@@ -1,6 +1,6 @@
 //! Subvolumes of btrfs: one pair on the primary's file system, one on another. As root only.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use crate::{
     kills::large_tree,

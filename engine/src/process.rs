@@ -12,8 +12,9 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, array::ArrayPairs, command::CommandRunner, directory::DirectoryPairs, identity::Owner,
-        image::ImagePairs, pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
+        Drivers, array::ArrayPairs, btrfs::BtrfsPairs, command::CommandRunner, directory::DirectoryPairs,
+        identity::Owner, image::ImagePairs, pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary,
+        window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,7 +81,8 @@ fn pair_drivers(
     let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock.clone());
     BTreeMap::from([
         (PairDriverKind::Directory, directory),
-        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock)) as Arc<dyn PairDriver>),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone())) as Arc<dyn PairDriver>),
+        (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock))),
         (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }

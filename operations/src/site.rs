@@ -82,7 +82,7 @@ pub struct Declared {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volume", description = "What shares one primary.")]
 struct WrittenVolume {
-    /// What makes and splits its pairs: directory, image, cci, or the name of a file in drivers/.
+    /// What makes and splits its pairs: directory, image, btrfs, cci, or the name of a file in drivers/.
     #[schemars(schema_with = "driver_schema")]
     driver: DriverId,
     /// Where the original is.
@@ -104,7 +104,7 @@ fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "type": "string",
         "pattern": NAME_PATTERN,
         "x-names": "/drivers",
-        "x-not-built": ["btrfs", "lvm", "qemu"]
+        "x-not-built": ["lvm", "qemu"]
     })
 }
 
@@ -114,6 +114,7 @@ impl Volume {
     pub fn copy_type(&self) -> CopyType {
         match self.driver {
             PairDriverKind::Directory | PairDriverKind::Image => CopyType::Mirror,
+            PairDriverKind::Btrfs => CopyType::Snapshot,
             PairDriverKind::Declared => {
                 let said = self.pairs.first().and_then(|pair| self.array(pair));
                 let said = said.as_ref().and_then(|array| array.setting("copy_type"));
@@ -164,13 +165,15 @@ pub enum PairDriverKind {
     Directory,
     /// A block device, or a file that holds a file system, copied block by block.
     Image,
+    /// A btrfs subvolume, of which snapshots are made.
+    Btrfs,
     /// Whatever a driver file says: an array, by its own commands.
     Declared,
 }
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 2] = [Self::Directory, Self::Image];
+    pub const BUILT_IN: [Self; 3] = [Self::Directory, Self::Image, Self::Btrfs];
 }
 
 impl std::fmt::Display for PairDriverKind {
@@ -178,6 +181,7 @@ impl std::fmt::Display for PairDriverKind {
         f.pad(match self {
             Self::Directory => "directory",
             Self::Image => "image",
+            Self::Btrfs => "btrfs",
             Self::Declared => "declared",
         })
     }

@@ -42,7 +42,7 @@ impl Volume {
     }
 
     fn mount(&mut self) {
-        self.mounted = Some(Mounted::of(&self.site.path("disk.img"), &self.site.path("mounted")));
+        self.mounted = Some(Mounted::made(&self.site.path("disk.img"), &self.site.path("mounted")));
     }
 
     fn unmount(&mut self) {

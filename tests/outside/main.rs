@@ -5,6 +5,7 @@
 mod accepted;
 mod another_boot;
 mod array;
+mod btrfs;
 mod concurrent;
 mod damaged;
 mod drift;

@@ -1,4 +1,4 @@
-//! A file system of its own: ext4 on a loop device. As root only.
+//! A file system of its own, on a loop device. As root only.
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::site::{Site, told};
 
-/// A mounted ext4, thawed and unmounted when it goes.
+/// A mounted file system, thawed and unmounted when it goes.
 pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
@@ -27,17 +27,22 @@ impl Mounted {
 
     /// Mounts one in a site, under this name.
     pub(crate) fn new(site: &Site, name: &str) -> Option<Self> {
+        Self::of(site, name, "ext4", 64)
+    }
+
+    /// The same of another kind, of so many MiB.
+    pub(crate) fn of(site: &Site, name: &str, kind: &str, mebibytes: u64) -> Option<Self> {
         if !Self::is_possible() {
             return None;
         }
         let (image, at) = (site.path(&format!("{name}.img")), site.path(name));
-        File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        Some(Self::of(&image, &at))
+        File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
+        Some(Self::made(&image, &at))
     }
 
     /// Mounts one that was made.
-    pub(crate) fn of(image: &Path, at: &Path) -> Self {
+    pub(crate) fn made(image: &Path, at: &Path) -> Self {
         fs::create_dir_all(at).unwrap();
         run(Command::new("mount").args(["-o", "loop"]).args([image, at]));
         Self(at.to_owned())

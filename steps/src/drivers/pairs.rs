@@ -59,6 +59,11 @@ pub trait PairDriver: Send + Sync {
         false
     }
 
+    /// Whether a split writes to the file system of the primary, which can then not be frozen meanwhile.
+    fn writes_to_primary(&self) -> bool {
+        false
+    }
+
     /// What a backup of this primary reads, as far as it can be told beforehand.
     fn content(&self, primary: &Path) -> Result<Content, Failure> {
         Ok(Content::Tree(primary.to_owned()))

@@ -14,8 +14,13 @@ pub(super) struct QuiesceStep<'a>(pub(super) &'a Quiesce);
 
 impl QuiesceStep<'_> {
     fn check(&self, context: &Context<'_>) -> Result<(), Failure> {
-        let secondaries = context.binding.pairs.values().map(|bound| bound.pair.secondary.clone());
-        let clear: Vec<_> = std::iter::once(context.directories.state.clone()).chain(secondaries).collect();
+        let mut clear = vec![context.directories.state.clone()];
+        for (volume, bound) in &context.binding.pairs {
+            clear.push(bound.pair.secondary.clone());
+            if context.pair_driver(volume)?.writes_to_primary() {
+                clear.push(bound.pair.primary.clone());
+            }
+        }
         context.windows.check(self.0, &clear)
     }
 }

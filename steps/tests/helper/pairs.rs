@@ -13,6 +13,7 @@ use resplit_operations::pair::{CopyReport, PairRef, Tag};
 use resplit_steps::{
     context::{SystemClock, Work},
     drivers::{
+        btrfs::BtrfsPairs,
         directory::DirectoryPairs,
         image::ImagePairs,
         pairs::{Asked, PairDriver},
@@ -24,6 +25,7 @@ pub(crate) fn run(kind: &str, pair: &PairRef, verb: &str, tag: &str, kill_at: u3
     let clock = Arc::new(SystemClock);
     let driver: Box<dyn PairDriver> = match kind {
         "directory" => Box::new(DirectoryPairs::new(clock)),
+        "btrfs" => Box::new(BtrfsPairs::new(clock)),
         "image" => Box::new(ImagePairs::new(clock)),
         _ => return ExitCode::from(2),
     };

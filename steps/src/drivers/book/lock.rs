@@ -6,6 +6,8 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::Path,
     process::{self, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use resplit_operations::pair::{PairRef, Tag};
@@ -30,7 +32,13 @@ impl Lock {
     /// The lock as a program's input: that holds the pair as long as the program runs, also if this process is killed
     /// meanwhile.
     pub(in crate::drivers) fn share(&self) -> io::Result<Stdio> {
-        self.file.try_clone().map(Stdio::from)
+        self.shared().map(Stdio::from)
+    }
+
+    /// The lock for a program that this process starts: who holds it, holds the lock. Where this process is killed, nobody
+    /// else touches the pair before the program has ended.
+    pub(in crate::drivers) fn shared(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Takes the lock of a pair, making the secondary's directory if it is not there.
@@ -46,19 +54,28 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(failure)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                let _ = file.take(256).read_to_string(&mut holder).map_err(failure)?;
-                return Err(Failure::temporary(format!(
-                    "pair {} is in use by {}",
-                    pair.copy_group,
-                    if holder.is_empty() { "another process" } else { holder.trim_end() }
-                ))
-                .with_help("wait until that has ended, then run again"));
+        let began = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(failure(error.into())),
             }
-            Err(error) => return Err(failure(error.into())),
+            let mut holder = String::new();
+            let _ = file
+                .rewind()
+                .and_then(|()| (&file).take(256).read_to_string(&mut holder))
+                .map_err(failure)?;
+            if is_gone(&holder) && began.elapsed() < GOING {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            return Err(Failure::temporary(format!(
+                "pair {} is in use by {}",
+                pair.copy_group,
+                if holder.is_empty() { "another process" } else { holder.trim_end() }
+            ))
+            .with_help("wait until that has ended, then run again"));
         }
         // Who holds it is for the one who waits; on a full disk it is left out.
         let named = file
@@ -70,6 +87,15 @@ impl Lock {
         }
         Ok(Self { file })
     }
+}
+
+/// How long a program may take to go after the process that started it.
+const GOING: Duration = Duration::from_secs(10);
+
+/// Whether the process that took the lock is no more: what holds it still is a program that it had started.
+fn is_gone(holder: &str) -> bool {
+    let process = holder.trim_end().strip_suffix(')').and_then(|text| text.rsplit_once("(process "));
+    process.is_some_and(|(_, process)| !Path::new("/proc").join(process).exists())
 }
 
 /// Makes a directory and those above it, durably. Only its owner may look into a secondary: what is in it kept the

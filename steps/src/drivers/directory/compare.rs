@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use super::{
     index::{Entry, Evidence, Index, Item},
     list::{Buffer, Listed, list},
-    stat::Stat,
+    stat::{Moment, Stat},
     tree::{Tree, join},
 };
 use crate::failure::Failure;
@@ -25,6 +25,9 @@ pub(super) enum Against<'a> {
     Index(&'a Index),
     /// The copy as it is. Where the index knows both sides as they are, they are equal.
     Tree { to: &'a Tree, index: Option<&'a Index>, direction: Direction },
+    /// A tree of which one side is a snapshot, taken at that moment: what has the same state on both sides has not
+    /// changed since, and needs not be read.
+    Snapshot { to: &'a Tree, taken: Moment },
     /// There is no copy yet.
     Nothing,
 }
@@ -134,14 +137,15 @@ pub(super) fn visit(
     };
     refuse_mounts(from, &path, &listed)?;
     let (to_own, to_listed) = match against {
-        Against::Tree { to, .. } => read_copy(to, &path, buffer)?,
+        Against::Tree { to, .. } | Against::Snapshot { to, .. } => read_copy(to, &path, buffer)?,
         _ => (None, Vec::new()),
     };
     let index = match against {
         Against::Index(index) => Some(*index),
         Against::Tree { index, .. } => *index,
-        Against::Nothing => None,
+        Against::Snapshot { .. } | Against::Nothing => None,
     };
+    let taken = if let Against::Snapshot { taken, .. } = against { Some(*taken) } else { None };
     let mut items = index.map(|index| index.items(&path));
     let own_item = items.as_mut().and_then(Iterator::next);
     let others: Vec<Other<'_>> = match (against, items) {
@@ -153,7 +157,7 @@ pub(super) fn visit(
     let mut visited = Visited::new(path, own);
     visited.count = u64::try_from(listed.len()).unwrap_or(u64::MAX);
     visited.touched = vanished;
-    let judge = Judge { index, direction: against.direction() };
+    let judge = Judge { index, direction: against.direction(), taken };
     let own_other = Other { name: b"", item: own_item, found: to_own };
     if judge.is_unchanged(&own, &own_other) && !vanished {
         visited.record = judge.record(Box::default(), &own, &own_other);
@@ -214,12 +218,18 @@ fn with_items<'a>(listed: &'a [Listed], items: impl Iterator<Item = Item<'a>>) -
 struct Judge<'a> {
     index: Option<&'a Index>,
     direction: Direction,
+    /// When one side was made a snapshot of the other.
+    taken: Option<Moment>,
 }
 
 impl Judge<'_> {
     /// Whether both sides are known to be as they were when they were equal. A change in the tick in which the last
     /// pass began may not show in the times: what has such a time counts as changed.
     fn is_unchanged(&self, from: &Stat, other: &Other<'_>) -> bool {
+        if let (Some(taken), Some(to)) = (self.taken, &other.found) {
+            // Only a file's content can change in the tick of the snapshot without its state showing it.
+            return from.is_as(to) && (from.ctime < taken || !from.is_file());
+        }
         let (Some(index), Some(item)) = (self.index, other.item) else { return false };
         let (primary, copy) = match (self.direction, &other.found) {
             (Direction::Resync, copy) => (from, copy.as_ref()),

@@ -1,7 +1,8 @@
 //! What a restore would destroy, and what a resync would do.
 
-use std::fs;
+use std::{fs, path::Path};
 
+use jiff::Timestamp;
 use resplit_operations::pair::PairRef;
 use rustix::{
     fd::AsFd,
@@ -13,7 +14,7 @@ use super::{
     content,
     index::Index,
     remove::measure,
-    stat::Stat,
+    stat::{Moment, Stat},
     state::{DATA, INDEX, State},
     survey::survey,
     tree::{Tree, join, words},
@@ -35,14 +36,58 @@ pub(super) fn difference(pair: &PairRef, state: &State, work: &Work) -> Result<D
         Some(to) => Against::Tree { to, index: index.as_ref(), direction: Direction::Restore },
         None => Against::Nothing,
     };
-    let survey = survey(&image, &against, work)?;
+    restoring(&image, primary.as_ref(), &against, work)
+}
+
+/// The same of an image that is a snapshot of the primary, or the primary of it, since `taken`; `None` if neither is,
+/// and what has the same size has to be read.
+pub(in crate::drivers) fn of_snapshot(
+    image: &Path,
+    primary: &Path,
+    taken: Option<Timestamp>,
+    work: &Work,
+) -> Result<Difference, Failure> {
+    let image = Tree::open(image)?;
+    let primary = primary.exists().then(|| Tree::open(primary)).transpose()?;
+    let against = against(primary.as_ref(), taken, Direction::Restore);
+    restoring(&image, primary.as_ref(), &against, work)
+}
+
+/// What making a new snapshot of the primary would change in the last one; of none, `None`.
+pub(in crate::drivers) fn since_snapshot(
+    primary: &Path,
+    last: Option<&Path>,
+    taken: Option<Timestamp>,
+    work: &Work,
+) -> Result<Difference, Failure> {
+    let last = last.map(Tree::open).transpose()?;
+    following(&Tree::open(primary)?, &against(last.as_ref(), taken, Direction::Resync), work)
+}
+
+fn against(to: Option<&Tree>, taken: Option<Timestamp>, direction: Direction) -> Against<'_> {
+    match (to, taken) {
+        (Some(to), Some(taken)) => {
+            Against::Snapshot { to, taken: Moment { seconds: taken.as_second(), nanoseconds: 0 } }
+        }
+        (Some(to), None) => Against::Tree { to, index: None, direction },
+        (None, _) => Against::Nothing,
+    }
+}
+
+fn restoring(
+    image: &Tree,
+    primary: Option<&Tree>,
+    against: &Against<'_>,
+    work: &Work,
+) -> Result<Difference, Failure> {
+    let survey = survey(image, against, work)?;
     let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
     for directory in &survey.visited {
         for removal in &directory.removals {
             found.example("removed", &directory.path, &removal.name);
         }
         for change in &directory.changes {
-            found.add(&image, primary.as_ref(), directory, change, work)?;
+            found.add(image, primary, directory, change, work)?;
         }
     }
     for link in &survey.links {
@@ -74,7 +119,11 @@ pub(super) fn pending(pair: &PairRef, state: &State, work: &Work) -> Result<Diff
         (Some(to), None) => Against::Tree { to, index: index.as_ref(), direction: Direction::Resync },
         (None, _) => Against::Nothing,
     };
-    let survey = survey(&primary, &against, work)?;
+    following(&primary, &against, work)
+}
+
+fn following(primary: &Tree, against: &Against<'_>, work: &Work) -> Result<Difference, Failure> {
+    let survey = survey(primary, against, work)?;
     let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
     for directory in &survey.visited {
         for removal in &directory.removals {

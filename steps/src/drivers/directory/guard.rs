@@ -23,7 +23,7 @@ pub(in crate::drivers) fn nested(pair: &PairRef) -> Result<(), Failure> {
 }
 
 /// A path without symbolic links, as far as it exists.
-pub(super) fn real(path: &Path) -> PathBuf {
+pub(in crate::drivers) fn real(path: &Path) -> PathBuf {
     for existing in path.ancestors() {
         if let (Ok(found), Ok(rest)) = (existing.canonicalize(), path.strip_prefix(existing)) {
             return found.join(rest);

@@ -84,7 +84,9 @@ fn extra(visited: &[Visited], against: &Against<'_>, work: &Work) -> Result<Size
         for removal in &directory.removals {
             let path = join(&directory.path, &removal.name);
             let size = match against {
-                Against::Tree { to, .. } => measure(to, &path, &removal.stat, work)?,
+                Against::Tree { to, .. } | Against::Snapshot { to, .. } => {
+                    measure(to, &path, &removal.stat, work)?
+                }
                 Against::Index(index) if removal.stat.is_directory() => below(index, &path),
                 _ => Size { entries: 1, allocated: removal.stat.needed() },
             };

@@ -2,6 +2,7 @@
 
 use super::{bed::Maker, disks::Disk};
 
+mod btrfs;
 mod directory;
 mod image;
 
@@ -22,6 +23,8 @@ pub(crate) fn rows() -> Vec<Row> {
         name,
         maker: on.and_then(|disk| image::Images::new(disk, holds, devices)).map(|made| Box::new(made) as _),
     };
+    let btrfs =
+        |name, is_sent| Row { name, maker: btrfs::Subvolumes::new(is_sent).map(|made| Box::new(made) as _) };
     vec![
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),
@@ -31,5 +34,7 @@ pub(crate) fn rows() -> Vec<Row> {
         image("image of ext4, loop devices", Ok(Disk::here()), "ext4", true),
         image("image of XFS, files", Ok(Disk::here()), "xfs", false),
         image("image of btrfs, loop devices", Ok(Disk::here()), "btrfs", true),
+        btrfs("btrfs, one file system", false),
+        btrfs("btrfs, sent to another file system", true),
     ]
 }

@@ -30,6 +30,8 @@ mod overwrite;
 mod pass;
 mod scan;
 mod state;
+mod threads;
+mod verify;
 mod volume;
 mod writes;
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind},
+    num::NonZeroU64,
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
@@ -107,7 +108,7 @@ impl Volume {
         if let Some(direct) = &self.direct {
             return fill(direct, true, buffer.all(), at, self.size);
         }
-        let length = u64::try_from(buffer.all().len()).ok().and_then(std::num::NonZeroU64::new);
+        let length = u64::try_from(buffer.all().len()).ok().and_then(NonZeroU64::new);
         fadvise(&self.file, at, length, Advice::DontNeed)?;
         fill(&self.file, false, buffer.all(), at, self.size)
     }
@@ -133,7 +134,7 @@ impl Volume {
     /// Has a range brought into memory meanwhile, of a file.
     pub(super) fn expect(&self, at: u64, length: u64) {
         if !self.is_device {
-            let _ = fadvise(&self.file, at, std::num::NonZeroU64::new(length), Advice::WillNeed);
+            let _ = fadvise(&self.file, at, NonZeroU64::new(length), Advice::WillNeed);
         }
     }
 
@@ -142,8 +143,16 @@ impl Volume {
         let _ = fadvise(&self.file, 0, None, Advice::NoReuse);
     }
 
+    /// Writes. Much at once is on its way to the disk from then on, so that making it durable waits the less.
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
+        const MUCH: u64 = 1 << 20;
+        self.file.write_all_at(bytes, at)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(0);
+        if length >= MUCH {
+            // Linux begins to write back what it is told to forget.
+            let _ = fadvise(&self.file, at, NonZeroU64::new(length), Advice::DontNeed);
+        }
+        Ok(())
     }
 
     /// Makes a range zero, without taking room for it where that can be.

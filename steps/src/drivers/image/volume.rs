@@ -143,16 +143,8 @@ impl Volume {
         let _ = fadvise(&self.file, 0, None, Advice::NoReuse);
     }
 
-    /// Writes. Much at once is on its way to the disk from then on, so that making it durable waits the less.
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        const MUCH: u64 = 1 << 20;
-        self.file.write_all_at(bytes, at)?;
-        let length = u64::try_from(bytes.len()).unwrap_or(0);
-        if length >= MUCH {
-            // Linux begins to write back what it is told to forget.
-            let _ = fadvise(&self.file, at, NonZeroU64::new(length), Advice::DontNeed);
-        }
-        Ok(())
+        self.file.write_all_at(bytes, at)
     }
 
     /// Makes a range zero, without taking room for it where that can be.

@@ -31,6 +31,8 @@ mod overwrite;
 mod pass;
 mod scan;
 mod state;
+mod threads;
+mod verify;
 mod volume;
 mod writes;
 

@@ -7,8 +7,9 @@ use resplit_operations::pair::{CopyReport, PairRef};
 use super::{
     blocks::{Blocks, Header},
     guard,
-    scan::{Found, Scan, verify},
+    scan::{Found, Scan},
     state::{BLOCKS, NEW_BLOCKS, Seen, State, copy_of},
+    verify::verify,
     volume::Volume,
     writes::Writes,
 };

@@ -4,18 +4,17 @@
 use std::{
     io,
     iter::Enumerate,
-    num::NonZeroUsize,
     ops::Range,
     slice::ChunksMut,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use super::{
     blocks::{BLOCK, Blocks, Hash, ZEROS, bytes, hash},
+    threads::{MOST_CORES, cores, on_threads},
     volume::{Buffer, Volume},
 };
 use crate::{context::Work, drivers::directory::progress::Counter, failure::Failure};
@@ -23,8 +22,6 @@ use crate::{context::Work, drivers::directory::progress::Counter, failure::Failu
 /// Blocks that are read at once.
 const BLOCKS_AT_ONCE: usize = 64;
 const CHUNK: usize = BLOCKS_AT_ONCE * BLOCK;
-/// More threads than this read no faster: memory is not.
-const MOST_THREADS: usize = 4;
 
 /// What is to be done.
 pub(super) struct Scan<'a> {
@@ -62,10 +59,11 @@ impl Found {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(mut self, other: Self) -> Self {
         self.changed += other.changed;
         self.bytes += other.bytes;
         self.ranges.extend(other.ranges);
+        self
     }
 }
 
@@ -78,7 +76,8 @@ impl Scan<'_> {
         let counter = Counter::new(self.work, None, Some(self.from.size));
         self.from.is_read_once();
         let waiting = Mutex::new(blocks.hashes.chunks_mut(BLOCKS_AT_ONCE).enumerate());
-        let mut found = on_threads(|stopped| self.work_off(&waiting, &counter, stopped))?;
+        let found = on_threads(cores(), |stopped| self.work_off(&waiting, &counter, stopped))?;
+        let mut found = found.into_iter().fold(Found::default(), Found::merge);
         found.ranges.sort_unstable_by_key(|range| range.start);
         counter.finish();
         Ok(found)
@@ -188,7 +187,7 @@ fn read(volume: &Volume, buffer: &mut Buffer, range: Range<u64>) -> Result<bool,
     let failure = |error: io::Error| volume.failure("read", &error);
     let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
     // The chunk that some thread takes after those that are being read.
-    volume.expect(range.start + bytes(CHUNK * MOST_THREADS), bytes(CHUNK));
+    volume.expect(range.start + bytes(CHUNK * MOST_CORES), bytes(CHUNK));
     let end = range.end.min(volume.size);
     let data = if range.start < end { volume.data(range.start, end).map_err(failure)? } else { None };
     if data.is_none() {
@@ -203,56 +202,4 @@ fn read(volume: &Volume, buffer: &mut Buffer, range: Range<u64>) -> Result<bool,
     }
     buffer.all()[filled.min(length)..length].fill(0);
     Ok(true)
-}
-
-/// Reads back what was written, from the disk and not from memory.
-pub(super) fn verify(to: &Volume, found: &Found, blocks: &Blocks, work: &Work) -> Result<(), Failure> {
-    let pieces = found
-        .ranges
-        .iter()
-        .flat_map(|range| range.clone().step_by(CHUNK).map(|at| at..range.end.min(at + bytes(CHUNK))));
-    let waiting = Mutex::new(pieces);
-    let check = |stopped: &AtomicBool| {
-        let mut buffer = Buffer::new(CHUNK);
-        while !stopped.load(Ordering::Relaxed) {
-            let Some(piece) = waiting.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
-            work.check()?;
-            let wanted = usize::try_from(piece.end - piece.start).unwrap_or(CHUNK);
-            let filled =
-                to.read_back(&mut buffer, piece.start).map_err(|error| to.failure("read back", &error))?;
-            let first = usize::try_from(piece.start / bytes(BLOCK)).unwrap_or(usize::MAX);
-            let hashes = blocks.hashes.get(first..).unwrap_or_default();
-            let read = buffer.first(filled.min(wanted));
-            let good = read.chunks(BLOCK).zip(hashes).take_while(|(block, wanted)| hash(block) == **wanted);
-            let good = good.count() * BLOCK;
-            if good < wanted {
-                let at = piece.start + bytes(good);
-                return Err(Failure::permanent(format!(
-                    "{} does not keep what is written to it: the block at byte {at} reads back otherwise",
-                    to.path.display()
-                ))
-                .with_help("its disk may be failing; name another one in the site file, and resync"));
-            }
-        }
-        Ok(Found::default())
-    };
-    on_threads(check).map(drop)
-}
-
-/// Runs the same on several threads until all have ended; the first failure stops the others.
-fn on_threads(work: impl Fn(&AtomicBool) -> Result<Found, Failure> + Sync) -> Result<Found, Failure> {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
-    let stopped = AtomicBool::new(false);
-    let one = || work(&stopped).inspect_err(|_| stopped.store(true, Ordering::Relaxed));
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one)).collect();
-        let own = one();
-        let mut all = others.into_iter().map(|other| {
-            other.join().unwrap_or_else(|_| Err(Failure::permanent("a thread that compares ended too early")))
-        });
-        all.try_fold(own?, |mut all, found| {
-            all.merge(found?);
-            Ok(all)
-        })
-    })
 }

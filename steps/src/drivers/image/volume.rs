@@ -3,6 +3,7 @@
 use std::{
     fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind},
+    num::NonZeroU64,
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
@@ -107,7 +108,7 @@ impl Volume {
         if let Some(direct) = &self.direct {
             return fill(direct, true, buffer.all(), at, self.size);
         }
-        let length = u64::try_from(buffer.all().len()).ok().and_then(std::num::NonZeroU64::new);
+        let length = u64::try_from(buffer.all().len()).ok().and_then(NonZeroU64::new);
         fadvise(&self.file, at, length, Advice::DontNeed)?;
         fill(&self.file, false, buffer.all(), at, self.size)
     }
@@ -133,7 +134,7 @@ impl Volume {
     /// Has a range brought into memory meanwhile, of a file.
     pub(super) fn expect(&self, at: u64, length: u64) {
         if !self.is_device {
-            let _ = fadvise(&self.file, at, std::num::NonZeroU64::new(length), Advice::WillNeed);
+            let _ = fadvise(&self.file, at, NonZeroU64::new(length), Advice::WillNeed);
         }
     }
 

@@ -75,6 +75,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Tape(commands::tape::Verb),
     Leftovers(commands::leftovers::Arguments),
+    Repair(commands::repair::Arguments),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),

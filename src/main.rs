@@ -78,6 +78,7 @@ async fn asking(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
         Verb::Catalog(verb) => commands::catalog::run(verb, session).await,
         Verb::Pair(verb) => commands::pair::run(verb, session).await,
         Verb::Leftovers(arguments) => commands::leftovers::run(arguments, session).await,
+        Verb::Repair(arguments) => commands::repair::run(arguments, session).await,
         Verb::Tape(verb) => commands::tape::run(verb, session).await,
         // The others are done before there is a runtime.
         _ => Ok(Exit::Done),

@@ -6,10 +6,11 @@ use std::{
 };
 
 use resplit_engine::{
-    background::{self, StartError},
+    background::{self, Start, StartError},
     client::{Client, ClientError},
     definitions,
     peers::PeerEngines,
+    store::Damage,
 };
 use resplit_operations::{
     definitions::{Partial, check_everything},
@@ -26,7 +27,8 @@ use crate::{
     cli::Global,
     exit::{Exit, Stop},
     hosts,
-    output::{self, View},
+    output::{self, Tone, View},
+    render,
 };
 
 /// The most problems of definition files that are shown at once.
@@ -149,8 +151,8 @@ impl Place {
         self.site.resolved(&self.directory)
     }
 
-    /// The engine of a host, started if it does not run.
-    pub(crate) async fn engine(&self, host: &HostId) -> Result<Client, Stop> {
+    /// How the engine of a host is started.
+    fn start(&self, host: &HostId) -> Result<Start, Stop> {
         let site = self.resolved();
         let Some(found) = site.hosts.get(host).filter(|host| host.connect == Connect::Local) else {
             return Err(Stop::usage(format!("the site has no local host '{host}'")));
@@ -162,7 +164,17 @@ impl Place {
             build: build::identity(),
             hold: self.hold,
         };
-        let start = starter.start(host, &found.state);
+        Ok(starter.start(host, &found.state))
+    }
+
+    /// The engine of a host, one that starts now.
+    pub(crate) async fn restarted(&self, host: &HostId) -> Result<Client, Stop> {
+        background::restart(&self.start(host)?).await.map_err(|error| unstarted(host, error))
+    }
+
+    /// The engine of a host, started if it does not run.
+    pub(crate) async fn engine(&self, host: &HostId) -> Result<Client, Stop> {
+        let start = self.start(host)?;
         let client = background::ensure(&start).await.map_err(|error| unstarted(host, error))?;
         if self.hold && !client.info().await.map_err(stop)?.hold {
             let text =
@@ -184,20 +196,61 @@ impl Place {
         Ok(engines)
     }
 
+    /// The coordinator's engine, once those of all hosts of the plan run, and none of them only reads: a run touches them
+    /// all, and must not end half way.
+    pub(crate) async fn writing_coordinator(&self, plan: &Plan) -> Result<Client, Stop> {
+        let engines = self.engines(plan_hosts(plan)).await?;
+        if let Some((host, damage)) = read_only(&engines).await?.into_iter().next() {
+            return Err(Stop::new(Exit::Operator, format!("host '{host}': {damage}; nothing was touched"))
+                .help(damage.help()));
+        }
+        coordinator_of(engines, plan)
+    }
+
     /// The coordinator's engine, once those of all hosts of the plan run.
     pub(crate) async fn coordinator(&self, plan: &Plan) -> Result<Client, Stop> {
-        let steps = plan.graph().node_weights().map(|step| step.host.clone());
-        let owners = plan.resources().into_iter().map(|(host, _)| host);
-        let secondaries = plan.site.volumes.values().flat_map(|volume| &volume.pairs);
-        let secondaries = secondaries.map(|pair| pair.secondary.host.clone());
-        let hosts: BTreeSet<HostId> =
-            steps.chain(owners).chain(secondaries).chain([plan.coordinator.clone()]).collect();
-        let engines = self.engines(hosts).await?;
-        let found = engines.into_iter().find(|(host, _)| *host == plan.coordinator);
-        found.map(|(_, client)| client).ok_or_else(|| {
-            Stop::usage(format!("the plan is coordinated by '{}', which is not local", plan.coordinator))
-        })
+        coordinator_of(self.engines(plan_hosts(plan)).await?, plan)
     }
+}
+
+/// The engines that only read, since what they have stored is damaged.
+pub(crate) async fn read_only(engines: &Engines) -> Result<Vec<(HostId, Damage)>, Stop> {
+    let mut found = Vec::new();
+    for (host, client) in engines {
+        let damage = client.info().await.map_err(stop)?.read_only;
+        found.extend(damage.map(|damage| (host.clone(), damage)));
+    }
+    Ok(found)
+}
+
+/// Says of each engine that only reads why: before everything else that is shown.
+pub(crate) async fn tell_read_only(engines: &Engines, session: &Session) -> Result<(), Stop> {
+    for (host, damage) in read_only(engines).await? {
+        let text = render::text::plain(&format!("host '{host}': {damage}")).into_owned();
+        if session.global.json {
+            session.view.warn(&text);
+        } else {
+            output::print(&format!("{}: {text}\n", session.view.paint(Tone::Bad, "read-only")))?;
+        }
+        output::note(&format!("{}: {}", session.view.paint_error(Tone::Help, "help"), damage.help()));
+    }
+    Ok(())
+}
+
+/// The hosts whose engines a run of a plan needs.
+fn plan_hosts(plan: &Plan) -> BTreeSet<HostId> {
+    let steps = plan.graph().node_weights().map(|step| step.host.clone());
+    let owners = plan.resources().into_iter().map(|(host, _)| host);
+    let secondaries = plan.site.volumes.values().flat_map(|volume| &volume.pairs);
+    let secondaries = secondaries.map(|pair| pair.secondary.host.clone());
+    steps.chain(owners).chain(secondaries).chain([plan.coordinator.clone()]).collect()
+}
+
+fn coordinator_of(engines: Engines, plan: &Plan) -> Result<Client, Stop> {
+    let found = engines.into_iter().find(|(host, _)| *host == plan.coordinator);
+    found.map(|(_, client)| client).ok_or_else(|| {
+        Stop::usage(format!("the plan is coordinated by '{}', which is not local", plan.coordinator))
+    })
 }
 
 fn unstarted(host: &HostId, error: StartError) -> Stop {

@@ -11,10 +11,13 @@ use resplit_operations::{
     record::{CatalogChange, Record, Standing},
 };
 
-use crate::store::{Batch, Store, StoreError, Table};
+use crate::{
+    rows::{self, NextNumber},
+    store::{Batch, Store, StoreError, Table},
+};
 
 /// The row that keeps the next backup ID.
-const NEXT_ID: &str = "backup";
+pub(crate) const NEXT_ID: &str = "backup";
 
 /// The catalog as it was last read: read again only once it has changed.
 #[derive(Default)]
@@ -32,7 +35,7 @@ impl Catalog {
         {
             return Ok(Arc::clone(records));
         }
-        let records = store.scan(Table::Catalog, "")?.into_iter().map(|(_, record)| record).collect();
+        let records = rows::scan(store, "")?;
         let records = Arc::new(records);
         *last = Some((changes, Arc::clone(&records)));
         Ok(records)
@@ -41,12 +44,12 @@ impl Catalog {
 
 /// The next backup ID.
 pub(crate) fn next_id(store: &Store) -> Result<u64, StoreError> {
-    Ok(store.get(Table::Ids, NEXT_ID)?.unwrap_or(1))
+    Ok(rows::get::<NextNumber>(store, NEXT_ID)?.map_or(1, |next| next.0))
 }
 
 /// Adds to a batch that every ID below `next` is used up.
 pub(crate) fn put_next_id(batch: &mut Batch, next: u64) -> Result<(), StoreError> {
-    batch.put(Table::Ids, NEXT_ID, &next)
+    rows::put(batch, NEXT_ID, &NextNumber(next))
 }
 
 /// Makes a change to records in memory.
@@ -97,7 +100,7 @@ pub(crate) fn put_difference(
         batch.delete(Table::Catalog, &gone.to_string());
     }
     for (id, record) in new.iter().filter(|(id, record)| old.get(id) != Some(record)) {
-        batch.put(Table::Catalog, &id.to_string(), record)?;
+        rows::put(batch, &id.to_string(), *record)?;
     }
     Ok(())
 }

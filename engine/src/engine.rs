@@ -27,9 +27,10 @@ use crate::{
     obligations,
     peers::PeerEngines,
     protocol::EngineInfo,
+    rows,
     run::drive::Control,
     serve_step::Serving,
-    store::{Found, Opened, Store, StoreError},
+    store::{Damage, Found, Opened, Store, StoreError},
 };
 
 /// What an engine is made of.
@@ -81,6 +82,8 @@ pub struct Engine {
     pub(crate) quiet: watch::Sender<u64>,
     /// Told when the engine is to stop.
     pub(crate) stop: tokio::sync::Notify,
+    /// How many runs have ended since this engine started.
+    pub(crate) ended: AtomicU64,
     started: Timestamp,
     build: String,
     opened: Option<String>,
@@ -91,12 +94,27 @@ pub struct Engine {
 impl Engine {
     /// Opens the store, and readies everything. Nothing runs yet: see [`Engine::recover`].
     pub fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let (store, opened) = Store::open(&parts.state)?;
+        let (store, opened) = match Store::open(&parts.state) {
+            Ok((store, opened)) => (store, notice(&opened)),
+            // What can be trusted is still shown; whether the rest is given up, an operator decides.
+            Err(error) if error.spoils_what_is_stored() => {
+                tracing::error!("{error}");
+                (Store::open_read_only(&parts.state, &error)?, None)
+            }
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = rows::formats::check(&store) {
+            // In order, so that the next one finds it as this one did.
+            if let Err(closing) = store.close() {
+                tracing::warn!("the store was not closed in order: {closing}");
+            }
+            return Err(error);
+        }
         let next_backup = AtomicU64::new(catalog::next_id(&store)?);
         let last_duty = obligations::standing(&store, None)?.last().map_or(0, |duty| duty.taken);
         Ok(Arc::new(Self {
             directories: Directories::of(&parts.state),
-            leases: Leases::new(&store, parts.clock.now())?,
+            leases: Leases::new(&store, &parts.owner)?,
             logs: Logs::new(&parts.state.join("logs")),
             owner: parts.owner,
             serving: Serving::default(),
@@ -109,9 +127,10 @@ impl Engine {
             active: Mutex::default(),
             quiet: watch::Sender::new(0),
             stop: tokio::sync::Notify::new(),
+            ended: AtomicU64::new(0),
             started: parts.clock.now(),
             build: parts.build,
-            opened: notice(&opened),
+            opened,
             hold: parts.hold,
             held: Mutex::default(),
             host: parts.host,
@@ -134,9 +153,15 @@ impl Engine {
             started: self.started,
             busy: self.is_busy(),
             store: self.opened.clone(),
+            read_only: self.store.damage().map(|damage| Damage::clone(&damage)),
             hold: self.hold,
             held: self.held().iter().cloned().collect(),
         }
+    }
+
+    /// Refuses what would change something while what is stored is damaged.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        self.store.damage().map_or(Ok(()), |damage| Err(StoreError::ReadOnly(damage)))
     }
 
     /// Whether it was started to leave interrupted runs as they are.
@@ -144,14 +169,17 @@ impl Engine {
         self.hold
     }
 
-    /// The interrupted runs that it leaves as they are.
+    /// The interrupted runs that it leaves as they are: it was started to hold them, or only reads.
     pub(crate) fn held(&self) -> MutexGuard<'_, BTreeSet<RunId>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything runs, waits, is held or is leased to a live engine. One that held runs and went would be started
-    /// again by the next command, and take them up.
+    /// again by the next command, and take them up; one that only reads would only read again.
     pub fn is_busy(&self) -> bool {
+        if self.store.damage().is_some() {
+            return false;
+        }
         !self.active().is_empty()
             || !self.held().is_empty()
             || self.serving.is_busy()

@@ -10,13 +10,25 @@ use crate::{
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::permanent(error.to_string())
+        match &error {
+            StoreError::ReadOnly(damage) => Self::refused(error.to_string()).with_help(damage.help()),
+            _ => Self::permanent(error.to_string()),
+        }
     }
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self { kind: RefusalKind::Internal, failure: error.into() }
+        let of_operator = matches!(error, StoreError::ReadOnly(_));
+        let kind = if of_operator { RefusalKind::Conflict } else { RefusalKind::Internal };
+        Self { kind, failure: error.into() }
+    }
+}
+
+/// What the engine could not do, by its own fault or the machine's.
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { kind: RefusalKind::Internal, failure }
     }
 }
 
@@ -43,5 +55,7 @@ pub(crate) fn internal(text: impl Into<String>) -> Refusal {
 
 /// The reply to a task that panicked: a defect, told as one.
 pub(crate) fn defect(error: &tokio::task::JoinError) -> Failure {
+    #[cfg(test)]
+    crate::killed::end_with(&error.to_string());
     Failure::permanent(format!("a defect in resplit: {error}")).with_help("report it, with the engine's log")
 }

@@ -8,41 +8,42 @@ use resplit_steps::{context::Work, failure::Failure};
 use crate::{
     engine::Engine,
     failures,
-    protocol::{Recovery, StepStatus},
-    run::{launch, recover, state::RunState},
+    protocol::Recovery,
+    rows::StepState,
+    run::{launch, set_back, state::RunState},
     work::Task,
 };
 
 /// What recovery would do of each step that was begun and is not over. The rows in memory are those that it would start
 /// from; nothing is written.
 pub(crate) async fn foresee(engine: &Arc<Engine>, state: &mut RunState) -> BTreeMap<NodeIndex, Recovery> {
-    let because = || recover::LOST.to_owned();
-    let lost = recover::lost_windows(state);
+    let because = || set_back::LOST.to_owned();
+    let lost = set_back::lost_windows(state).unwrap_or_default();
     let mut foreseen: BTreeMap<NodeIndex, Recovery> =
         lost.into_iter().map(|node| (node, Recovery::Run { because: because() })).collect();
     let site = Arc::new(state.plan.site.clone());
     let binding = Arc::new(state.row.binding.clone().unwrap_or_default());
     for node in state.order() {
         let row = state.row_of(*node);
-        let StepStatus::Started { attempt, .. } = row.status else { continue };
+        let StepState::Started { intent, .. } = &row.state else { continue };
         let task = Task {
             operation: state.plan.operation.clone(),
             purpose: state.plan.purpose,
             run: state.run().clone(),
             step: state.step(*node).clone(),
-            attempt,
+            attempt: row.attempts,
             site: Arc::clone(&site),
             binding: Arc::clone(&binding),
             facts: state.facts.clone(),
             token: binding.tokens.get(&engine.host).copied().unwrap_or_default(),
+            window: None,
             work: Work::silent(),
         };
-        let asked = if task.step.host == engine.host {
-            task.foresee(engine, row.intent.clone().unwrap_or_default()).await
+        let recovery = if task.step.host == engine.host {
+            task.foresee(engine, intent.clone()).await
         } else {
-            there(engine, &task).await
+            there(engine, &task).await.unwrap_or_else(|failure| Recovery::Unknown { failure })
         };
-        let recovery = asked.unwrap_or_else(|failure| Recovery::Unknown { failure });
         let _ = foreseen.insert(*node, recovery);
     }
     foreseen

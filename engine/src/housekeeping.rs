@@ -1,16 +1,15 @@
-//! What an engine does beside runs: undoing what a run left here, forgetting runs that are long over, and putting the
-//! catalog beside the library, so that losing the store does not lose the tapes.
+//! What an engine does beside runs: giving leases, undoing what a run left here, and putting the catalog beside
+//! the library, so that losing the store does not lose the tapes.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use resplit_operations::{
-    ids::{HostId, LibraryId, OperationId, RunId},
+    ids::{HostId, LibraryId, RunId},
     plan::Resource,
     record::Record,
     site::Site,
@@ -22,17 +21,10 @@ use crate::{
     engine::Engine,
     obligations,
     protocol::{Lease, LeaseReply, LeaseRequest, RunStatus},
-    rows::RunRow,
+    rows::{self, LibraryPlace},
     run::load,
-    store::{Batch, StoreError, Table},
+    store::{Batch, StoreError},
 };
-
-/// The most runs that are kept of one operation.
-const MOST_RUNS: usize = 200;
-/// How long a run is kept once it is over.
-const LONGEST: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// The newest runs of an operation that are kept however old they are.
-const FEWEST_RUNS: usize = 5;
 
 /// The catalog of a host, as it is put beside a library.
 #[derive(Serialize)]
@@ -64,7 +56,7 @@ impl Engine {
         is_unfinished || self.serving.serves(&lease.run)
     }
 
-    /// Waits until this host has seen more releases of leases than `releases`.
+    /// Waits until this host's count of releases of leases is another than `releases`.
     pub(crate) async fn wait_for_release(&self, releases: u64) -> Result<(), StoreError> {
         self.leases.wait(&self.store, releases, |lease| self.is_open(lease)).await
     }
@@ -106,41 +98,15 @@ impl Engine {
     }
 
     fn try_export(&self, library: &LibraryId) -> Result<(), Failure> {
-        let Some(directory) = self.store.get::<PathBuf>(Table::Meta, &library_key(library))? else {
+        let Some(directory) = rows::get::<LibraryPlace>(&self.store, &library_key(library))? else {
             return Ok(());
         };
         let records = self.catalog()?;
         let file = CatalogFile { format: 1, host: &self.host, written: self.clock.now(), records: &records };
         let bytes =
             serde_json::to_vec_pretty(&file).map_err(|error| Failure::permanent(error.to_string()))?;
-        let path = directory.join(format!("catalog-{}.json", self.host));
-        replace(&directory, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
-    }
-
-    /// Forgets runs that are long over, with their logs.
-    pub(crate) fn forget_old_runs(&self) -> Result<(), Failure> {
-        let mut by_operation: BTreeMap<OperationId, Vec<RunRow>> = BTreeMap::new();
-        for row in load::rows(&self.store)? {
-            by_operation.entry(row.operation.clone()).or_default().push(row);
-        }
-        let now = self.clock.now();
-        for mut rows in by_operation.into_values() {
-            rows.sort_by_key(|row| std::cmp::Reverse(row.accepted));
-            for (age, row) in rows.into_iter().enumerate() {
-                let old = row.ended.is_some_and(|ended| now.duration_since(ended) > LONGEST);
-                let open = !row.status.is_over() || matches!(row.status, RunStatus::Parked { .. });
-                if open || !row.unreleased.is_empty() || !(age >= MOST_RUNS || (age >= FEWEST_RUNS && old)) {
-                    continue;
-                }
-                let mut batch = Batch::default();
-                load::forget(&self.store, &mut batch, &row.run)?;
-                let _ = self.store.commit(batch)?;
-                self.logs.remove(&row.run);
-                // A run without commands has no such directory.
-                let _ = fs::remove_dir_all(self.directories.commands.join(row.run.as_str()));
-            }
-        }
-        Ok(())
+        let path = directory.0.join(format!("catalog-{}.json", self.host));
+        replace(&directory.0, &path, &bytes).map_err(|error| Failure::io("write", &path, &error))
     }
 }
 
@@ -155,10 +121,10 @@ fn library_key(library: &LibraryId) -> String {
 /// Remembers where the libraries of this host are.
 pub(crate) fn remember_libraries(engine: &Engine, site: &Site) -> Result<(), StoreError> {
     for (id, library) in site.libraries.iter().filter(|(_, library)| library.host == engine.host) {
-        let known: Option<PathBuf> = engine.store.get(Table::Meta, &library_key(id))?;
-        if known.as_ref() != Some(&library.path) {
+        let place = LibraryPlace(library.path.clone());
+        if rows::get(&engine.store, &library_key(id))?.as_ref() != Some(&place) {
             let mut batch = Batch::default();
-            batch.put(Table::Meta, &library_key(id), &library.path)?;
+            rows::put(&mut batch, &library_key(id), &place)?;
             let _ = engine.store.commit(batch)?;
         }
     }

@@ -15,18 +15,32 @@ use tokio::sync::watch;
 use crate::{
     background::any_readable,
     protocol::{Lease, LeaseReply, LeaseRequest},
+    rows::{self, NextNumber},
     store::{Batch, Store, StoreError, Table},
 };
 
 /// The row that keeps the next fencing token.
-const NEXT_TOKEN: &str = "token";
+pub(crate) const NEXT_TOKEN: &str = "token";
 
 /// The leases that this host has given.
 pub(crate) struct Leases {
     given: Mutex<Vec<Lease>>,
-    /// Counts up from the moment at which this engine started: what waits for more than an engine that is gone had
-    /// counted looks again at once.
+    /// Counts up from a number that belongs to this engine process and no other: what waits with the count of an engine
+    /// that is gone looks again at once. No clock is asked, so setting one deceives nobody.
     releases: watch::Sender<u64>,
+}
+
+/// Adds to a batch that every token below `next` is used up.
+pub(crate) fn put_next_token(batch: &mut Batch, next: u64) -> Result<(), StoreError> {
+    rows::put(batch, NEXT_TOKEN, &NextNumber(next))
+}
+
+/// The number from which an engine process counts.
+fn first_count(owner: &Owner) -> u64 {
+    let name = format!("{} {} {}", owner.boot_id, owner.pid, owner.start_time);
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..8]);
+    u64::from_le_bytes(first) >> 1
 }
 
 fn key(lease: &Lease) -> String {
@@ -37,16 +51,21 @@ fn key(lease: &Lease) -> String {
     format!("{resource}/{}", lease.run)
 }
 
+/// The fencing token that is given next.
+pub(crate) fn next_token(store: &Store) -> Result<u64, StoreError> {
+    Ok(rows::get::<NextNumber>(store, NEXT_TOKEN)?.map_or(1, |next| next.0))
+}
+
 /// Whether a lease keeps what it is on from another run.
 fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bool) -> bool {
     lease.run != request.run && (lease.owner.is_alive() || is_open(lease))
 }
 
 impl Leases {
-    pub(crate) fn new(store: &Store, started: Timestamp) -> Result<Self, StoreError> {
-        let given = store.scan(Table::Leases, "")?.into_iter().map(|(_, lease)| lease).collect();
-        let releases = u64::try_from(started.as_microsecond()).unwrap_or_default();
-        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(releases) })
+    /// Those in the store, for the engine process that has opened it.
+    pub(crate) fn new(store: &Store, engine: &Owner) -> Result<Self, StoreError> {
+        let given = rows::scan(store, "")?;
+        Ok(Self { given: Mutex::new(given), releases: watch::Sender::new(first_count(engine)) })
     }
 
     fn given(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {
@@ -67,9 +86,9 @@ impl Leases {
         if let Some(held) = self.held(&given, request, &stands) {
             return Ok(held);
         }
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
+        let token = next_token(store)?;
         let mut batch = Batch::default();
-        batch.put(Table::Ids, NEXT_TOKEN, &token.saturating_add(1))?;
+        put_next_token(&mut batch, token.saturating_add(1))?;
         let asked = |lease: &Lease| request.resources.iter().any(|(resource, _)| *resource == lease.resource);
         let (gone, mut kept): (Vec<_>, Vec<_>) = given
             .iter()
@@ -87,7 +106,7 @@ impl Leases {
                 token,
                 since: now,
             };
-            batch.put(Table::Leases, &key(&lease), &lease)?;
+            rows::put(&mut batch, &key(&lease), &lease)?;
             kept.push(lease);
         }
         let _ = store.commit(batch)?;
@@ -124,10 +143,9 @@ impl Leases {
     /// Sees to it that the next token is above `seen`: a pair may remember more than a store that was lost.
     pub(crate) fn outrun(&self, store: &Store, seen: u64) -> Result<(), StoreError> {
         let _held = self.given();
-        let token: u64 = store.get(Table::Ids, NEXT_TOKEN)?.unwrap_or(1);
-        if token <= seen {
+        if next_token(store)? <= seen {
             let mut batch = Batch::default();
-            batch.put(Table::Ids, NEXT_TOKEN, &seen.saturating_add(1))?;
+            put_next_token(&mut batch, seen.saturating_add(1))?;
             let _ = store.commit(batch)?;
         }
         Ok(())
@@ -150,7 +168,7 @@ impl Leases {
         Ok(gone.into_iter().map(|lease| lease.resource).collect())
     }
 
-    /// Waits until there were more releases than `seen`. The end of an owner is one, since its leases may be taken over;
+    /// Waits until the count of releases is another than `seen`. The end of an owner is one, since its leases may be taken over;
     /// those of a run that `is_open` stand.
     pub(crate) async fn wait(
         &self,
@@ -163,7 +181,7 @@ impl Leases {
             // Watched before it is looked at, so that no end is missed.
             let owners = self.descriptors();
             self.release_dead(store, &is_open)?;
-            if *releases.borrow_and_update() > seen {
+            if *releases.borrow_and_update() != seen {
                 return Ok(());
             }
             let is_watched = !owners.is_empty();

@@ -45,20 +45,23 @@ impl Logs {
     fn get(&self, run: &RunId) -> Arc<OpenLog> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let log = open.entry(run.clone()).or_insert_with(|| {
-            let path = self.path(run);
-            let file = fs::create_dir_all(&self.directory)
-                .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
-            if let Err(error) = &file {
-                tracing::warn!(%run, "cannot write the log {}: {error}", path.display());
-            }
-            let length = file.as_ref().ok().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
+            let file = self.open_to_write(run);
+            let length = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
             Arc::new(OpenLog {
-                file: Mutex::new(file.ok()),
+                file: Mutex::new(file),
                 written: watch::Sender::new((length, false)),
                 progress: broadcast::Sender::new(PROGRESS_KEPT),
             })
         });
         Arc::clone(log)
+    }
+
+    fn open_to_write(&self, run: &RunId) -> Option<File> {
+        let path = self.path(run);
+        fs::create_dir_all(&self.directory)
+            .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
+            .inspect_err(|error| tracing::warn!(%run, "cannot write the log {}: {error}", path.display()))
+            .ok()
     }
 
     /// Readies the log of a run that is about to go on: who follows it from now on waits for its events.
@@ -79,6 +82,8 @@ impl Logs {
 
     /// Tells events of a run, none of them progress, and writes them at once.
     pub(crate) fn tell_all(&self, run: &RunId, events: &[Event]) {
+        #[cfg(test)]
+        crate::killed::end_if_dead(self.directory.parent().unwrap_or(&self.directory));
         let log = self.get(run);
         let over = events.iter().any(|event| matches!(event.what, What::Ended { .. }));
         let mut lines = Vec::new();
@@ -86,11 +91,17 @@ impl Logs {
             lines.extend(serde_json::to_vec(event).unwrap_or_default());
             lines.push(b'\n');
         }
-        if let Some(file) = log.file.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+        let mut file = log.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.is_none() {
+            // A disk that was full may have room again.
+            *file = self.open_to_write(run);
+        }
+        if let Some(file) = file.as_mut()
             && let Err(error) = file.write_all(&lines)
         {
             tracing::warn!(%run, "cannot write the log: {error}");
         }
+        drop(file);
         log.written.send_modify(|(length, ended)| {
             *length += lines.len() as u64;
             *ended = over;
@@ -107,7 +118,13 @@ impl Logs {
         let mut progress = live.as_ref().map(|log| log.progress.subscribe());
         let mut written = live.as_ref().map(|log| log.written.subscribe());
         drop(live);
-        let mut reader = Lines::open(&self.path(run))?;
+        let mut reader = Lines { path: self.path(run), file: None, at: 0 };
+        // A run may go on without a log where none could be written.
+        if let Err(error) = reader.open()
+            && written.is_none()
+        {
+            return Err(error);
+        }
         let (sender, receiver) = mpsc::channel(FOLLOWER_QUEUE);
         drop(tokio::spawn(async move {
             loop {
@@ -139,25 +156,33 @@ impl Logs {
     }
 }
 
-/// Reads whole lines of a file that grows.
+/// Reads whole lines of a file that grows, and may not be there yet.
 struct Lines {
-    file: File,
+    path: PathBuf,
+    file: Option<File>,
     at: u64,
 }
 
 impl Lines {
-    fn open(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { file: File::open(path)?, at: 0 })
+    fn open(&mut self) -> std::io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        Ok(self.file.insert(file))
     }
 
-    fn is_at_end(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.len() <= self.at)
+    fn is_at_end(&mut self) -> bool {
+        let at = self.at;
+        self.open().and_then(|file| file.metadata()).map_or(true, |metadata| metadata.len() <= at)
     }
 
     /// The events since the last call. A line that is not one (torn by a power cut) is passed over.
     fn rest(&mut self) -> Vec<Event> {
         let mut text = Vec::new();
-        if self.file.seek(SeekFrom::Start(self.at)).and_then(|_| self.file.read_to_end(&mut text)).is_err() {
+        let at = SeekFrom::Start(self.at);
+        let read = self.open().and_then(|file| file.seek(at).and_then(|_| file.read_to_end(&mut text)));
+        if read.is_err() {
             return Vec::new();
         }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -168,3 +193,6 @@ impl Lines {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     engine::Engine,
+    rows,
     store::{Batch, Store, StoreError, Table},
     transaction::Transaction,
 };
@@ -47,7 +48,7 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let (run_of, step, since) = (run.clone(), step.clone(), Some(now));
     let duty = Duty { run: run_of, step, obligation: obligation.clone(), taken, since };
-    batch.put(Table::Obligations, &key(run, obligation), &duty)
+    rows::put(batch, &key(run, obligation), &duty)
 }
 
 /// Adds to a batch that duties are discharged.
@@ -59,7 +60,7 @@ pub(crate) fn remove(
 ) -> Result<(), StoreError> {
     for obligation in discharged {
         let key = key(run, obligation);
-        if store.get::<Duty>(Table::Obligations, &key)?.is_some() {
+        if rows::get::<Duty>(store, &key)?.is_some() {
             batch.delete(Table::Obligations, &key);
         }
     }
@@ -69,8 +70,7 @@ pub(crate) fn remove(
 /// The duties of a run, or of all, that stand, in the order in which they were taken on.
 pub(crate) fn standing(store: &Store, run: Option<&RunId>) -> Result<Vec<Duty>, StoreError> {
     let prefix = run.map(|run| format!("{run}/")).unwrap_or_default();
-    let mut duties: Vec<Duty> =
-        store.scan(Table::Obligations, &prefix)?.into_iter().map(|(_, duty)| duty).collect();
+    let mut duties: Vec<Duty> = rows::scan(store, &prefix)?;
     duties.sort_by_key(|duty| duty.taken);
     Ok(duties)
 }

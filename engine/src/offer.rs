@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use petgraph::graph::NodeIndex;
 use resplit_operations::{
-    ids::{BackupId, RunId},
+    ids::{BackupId, RunId, StepId},
     plan::Purpose,
     record::{CatalogChange, Lock, Record, TapeState},
 };
@@ -13,24 +14,26 @@ use tokio::sync::mpsc::Receiver;
 use crate::{
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
-    held, housekeeping, leftovers, names, place, preview,
+    forget, held, housekeeping, leftovers, names, place, preview,
     protocol::{
-        Accepted, Answer, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover,
-        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
-        RunDetail, RunStatus, RunSummary, RunsQuery, Selector, StepDetail, StepMessage, StepRequest,
-        StepStatus, Submit, What, World, WorldRequest,
+        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
+        PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released, Repair,
+        RepairRequest, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail, StepMessage, StepRequest,
+        Submit, What, World, WorldRequest,
     },
-    rows::{RunRow, StepRow, step_key},
+    repair,
+    rows::{RunRow, StepRow, StepState},
     run::{
         claim::Claim,
+        journal::{Illegal, runs::RunEvent, steps::StepEvent},
         load,
         perform::{self, Tried},
-        recover,
+        set_back,
         state::RunState,
     },
     serve_step,
     service::{Reply, Service},
-    store::{Batch, Table},
+    store::Batch,
     transaction::Transaction,
     world,
 };
@@ -38,8 +41,12 @@ use crate::{
 /// An engine, as whoever reaches its socket sees it.
 pub struct Offer(pub Arc<Engine>);
 
+fn defective(illegal: Illegal) -> Refusal {
+    internally(illegal.into())
+}
+
 fn internally(failure: Failure) -> Refusal {
-    Refusal { kind: RefusalKind::Internal, failure }
+    failure.into()
 }
 
 impl Offer {
@@ -71,30 +78,17 @@ impl Offer {
     }
 
     /// Takes a run up again, with some of its steps set back.
-    async fn again(
-        &self,
-        claim: Claim,
-        mut state: RunState,
-        nodes: Vec<petgraph::graph::NodeIndex>,
-    ) -> Reply<Accepted> {
+    async fn again(&self, claim: Claim, mut state: RunState, nodes: Vec<NodeIndex>) -> Reply<Accepted> {
         let engine = &self.0;
-        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile. What is restored
-        // stays what was accepted.
+        // If everything is made anew, the pairs are chosen anew: others may have used them meanwhile.
         let pairs = state.on_pairs();
-        let waiting = |node| matches!(state.row_of(node).status, StepStatus::Waiting);
-        if !pairs.is_empty() && pairs.into_iter().all(waiting) {
-            let source = state.row.binding.take().and_then(|binding| binding.source);
-            if let Some(source) = source {
-                let (host, id) = (Some(source.host), source.record.id);
-                state.row.options.backup = Some(Selector { host, id });
-            }
-        }
-        state.row.status = RunStatus::Waiting { waiting_for: "its turn".to_owned() };
-        state.row.ended = None;
+        let anew = !pairs.is_empty() && pairs.into_iter().all(|node| state.row_of(node).is_waiting());
+        let event = if state.row.status.is_over() { RunEvent::Resumed { anew } } else { RunEvent::TakenUp };
+        state.apply_to_run(&event).map_err(defective)?;
         let mut batch = Batch::default();
         load::put_row(&mut batch, &state.row)?;
         for node in nodes {
-            batch.put(Table::Steps, &step_key(state.run(), state.place(node)), state.row_of(node))?;
+            state.put_step(&mut batch, node)?;
         }
         let _ = engine.store.commit_async(batch).await?;
         let run = state.run().clone();
@@ -113,6 +107,7 @@ impl Service for Offer {
     }
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {
+        self.0.check_writable()?;
         let engine = &self.0;
         names::check_plan(&submit.plan)?;
         if submit.plan.coordinator != engine.host {
@@ -122,8 +117,9 @@ impl Service for Offer {
             return Err(Refusal { kind: RefusalKind::BadRequest, failure });
         }
         if engine.store.is_low_on_space() {
-            let text = format!("the disk with {} is full", engine.directories.state.display());
-            return Err(internally(Failure::refused(text).with_help("make room there, then run again")));
+            let state = engine.directories.state.display();
+            let text = format!("the disk with {state} is full, or nearly so; nothing was touched");
+            return Err(conflict(text, format!("make room there (df {state}), then run again")));
         }
         let claim = self.name(&submit)?;
         let run = claim.run.clone();
@@ -135,21 +131,8 @@ impl Service for Offer {
             return Err(Refusal { kind: RefusalKind::Busy, failure });
         }
         let steps = submit.plan.graph().node_count();
-        let row = RunRow {
-            run: run.clone(),
-            operation: submit.plan.operation.clone(),
-            purpose: submit.plan.purpose,
-            status: RunStatus::Waiting { waiting_for: "its turn".to_owned() },
-            accepted: engine.clock.now(),
-            ended: None,
-            steps: u32::try_from(steps).unwrap_or(u32::MAX),
-            plan: submit.plan.hash().to_owned(),
-            options: submit.options,
-            binding: None,
-            unreleased: Vec::new(),
-            result: Vec::new(),
-        };
-        let state = RunState::new(row, submit.plan, vec![StepRow::waiting(0); steps]);
+        let row = RunRow::accepted(run.clone(), &submit.plan, submit.options, engine.clock.now());
+        let state = RunState::new(row, submit.plan, vec![StepRow::new(); steps]);
         let mut batch = Batch::default();
         let written = match load::put_new(&mut batch, &state) {
             Ok(()) => engine.store.commit_async(batch).await,
@@ -190,13 +173,15 @@ impl Service for Offer {
                 step: state.step(*node).id.clone(),
                 kind: state.step(*node).action.kind().to_owned(),
                 host: state.step(*node).host.clone(),
-                status: state.row_of(*node).status.clone(),
+                attempts: state.row_of(*node).attempts,
+                status: state.row_of(*node).status(),
                 again: state.row_of(*node).again.clone(),
                 recovery: foreseen.remove(node),
             })
             .collect();
         let (summary, binding) = (state.row.summary(), state.row.binding.clone());
-        Ok(RunDetail { summary, held, binding, step_list })
+        let windows = state.row.windows.clone();
+        Ok(RunDetail { summary, held, binding, windows, step_list })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -207,6 +192,7 @@ impl Service for Offer {
     }
 
     async fn resume(&self, run: RunId) -> Reply<Accepted> {
+        self.0.check_writable()?;
         // An engine that was started to resume it has taken it up by itself.
         let Some(claim) = Claim::of(&self.0, &run) else { return Ok(Accepted { run }) };
         let mut state = self.state(&run)?;
@@ -233,12 +219,13 @@ impl Service for Offer {
             | RunStatus::Waiting { .. }
             | RunStatus::Running => {}
         }
-        let mut nodes = recover::lost_windows(&mut state);
-        nodes.extend(recover::resume(&mut state));
+        let mut nodes = set_back::lost_windows(&mut state).map_err(defective)?;
+        nodes.extend(set_back::resume(&mut state).map_err(defective)?);
         self.again(claim, state, nodes).await
     }
 
     async fn cancel(&self, run: RunId) -> Reply<()> {
+        self.0.check_writable()?;
         let claim = loop {
             let control = self.0.active().get(&run).cloned();
             if let Some(control) = control {
@@ -265,7 +252,7 @@ impl Service for Offer {
         };
         let mut nodes = Vec::new();
         for step in questions.keys() {
-            nodes.extend(settle(&mut state, step, None, self.0.clock.now()));
+            nodes.extend(settle(&mut state, step, &StepEvent::Cancelled { at: self.0.clock.now() })?);
         }
         claim.control.cancel();
         let _ = self.again(claim, state, nodes).await?;
@@ -273,6 +260,7 @@ impl Service for Offer {
     }
 
     async fn answer(&self, run: RunId, answer: AnswerRequest) -> Reply<()> {
+        self.0.check_writable()?;
         let Some(claim) = Claim::of(&self.0, &run) else {
             return Err(conflict(
                 format!("run {run} is at work; answer when it has parked"),
@@ -280,8 +268,8 @@ impl Service for Offer {
             ));
         };
         let mut state = self.state(&run)?;
-        let settled = settle(&mut state, &answer.step, Some(answer.answer), self.0.clock.now());
-        let Some(node) = settled else {
+        let answered = StepEvent::Answered { answer: answer.answer, at: self.0.clock.now() };
+        let Some(node) = settle(&mut state, &answer.step, &answered)? else {
             let text = format!("step '{}' of run {run} does not wait for an answer", answer.step);
             return Err(conflict(text, format!("resplit show {run}")));
         };
@@ -300,6 +288,7 @@ impl Service for Offer {
     }
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
+        self.0.check_writable()?;
         let engine = &self.0;
         let _alone = engine.changing.write().await;
         let mut transaction = Transaction::new(engine)?;
@@ -338,15 +327,18 @@ impl Service for Offer {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
+        self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
         Ok(self.0.give_lease(&request)?)
     }
 
     async fn lease_wait(&self, releases: u64) -> Reply<()> {
+        self.0.check_writable()?;
         Ok(self.0.wait_for_release(releases).await?)
     }
 
     async fn release(&self, run: RunId) -> Reply<()> {
+        self.0.check_writable()?;
         if self.0.serving.cancel(&run) {
             let text = format!(
                 "a step of run {run} is still at work on host '{}'; it was told to stop",
@@ -366,15 +358,17 @@ impl Service for Offer {
     }
 
     async fn step(&self, request: StepRequest) -> Reply<Receiver<StepMessage>> {
+        self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
         names::check("a step", request.step.id.as_str())?;
         names::check("an operation", request.operation.as_str())?;
         housekeeping::remember_libraries(&self.0, &request.site)?;
+        forget::remember_coordinator(&self.0, &request)?;
         serve_step::serve(&self.0, request)
     }
 
     async fn foresee(&self, request: StepRequest) -> Reply<Recovery> {
-        serve_step::foresee(&self.0, request).await.map_err(internally)
+        Ok(serve_step::foresee(&self.0, request).await?)
     }
 
     async fn leftovers(&self, request: LeftoversRequest) -> Reply<Vec<Leftover>> {
@@ -382,14 +376,20 @@ impl Service for Offer {
     }
 
     async fn release_leftovers(&self, request: ReleaseRequest) -> Reply<Vec<Released>> {
+        self.0.check_writable()?;
         leftovers::release(&self.0, &request).await.map_err(internally)
     }
 
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
+        self.0.check_writable()?;
         let staging = self.0.directories.staging.clone();
         let placed =
             tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
         placed.unwrap_or_else(|error| Err(internally(defect(&error))))
+    }
+
+    async fn repair(&self, request: RepairRequest) -> Reply<Repair> {
+        repair::repair(&self.0, request).await
     }
 
     async fn stop(&self) -> Reply<()> {
@@ -401,34 +401,11 @@ impl Service for Offer {
     }
 }
 
-/// Settles a parked step as an operator answers, or, without an answer, cancels; gives its node if it was parked.
-fn settle(
-    state: &mut RunState,
-    step: &resplit_operations::ids::StepId,
-    answer: Option<Answer>,
-    now: jiff::Timestamp,
-) -> Option<petgraph::graph::NodeIndex> {
-    let node = state.plan.node(step)?;
-    let row = state.row_of(node).clone();
-    let StepStatus::Parked { attempt, at, .. } = row.status else { return None };
-    let status = match answer {
-        Some(Answer::Done) => StepStatus::Done {
-            began: at,
-            at: now,
-            summary: "an operator says that it is done".to_owned(),
-            adopted: Some("an operator's answer".to_owned()),
-        },
-        // What could not be asked is asked again about the same try; what is known not to have happened is a new one.
-        Some(Answer::Redo) if row.intent.is_some() => StepStatus::Started { attempt, at },
-        Some(Answer::Redo) => StepStatus::Waiting,
-        Some(Answer::Abort) => StepStatus::Failed {
-            at: now,
-            failure: Failure::permanent("an operator gave it up").with_help("resplit runs"),
-        },
-        None => StepStatus::Failed { at: now, failure: Failure::cancelled() },
-    };
-    let intent = row.intent.filter(|_| matches!(status, StepStatus::Started { .. }));
-    *state.row_mut(node) = StepRow { status, intent, ..state.row_of(node).clone() };
+/// Settles a parked step as an operator answers, or cancels; gives its node if it was parked.
+fn settle(state: &mut RunState, step: &StepId, event: &StepEvent) -> Reply<Option<NodeIndex>> {
+    let is_parked = |node: &NodeIndex| matches!(state.row_of(*node).state, StepState::Parked { .. });
+    let Some(node) = state.plan.node(step).filter(is_parked) else { return Ok(None) };
+    state.apply(node, event).map_err(defective)?;
     state.recount();
-    Some(node)
+    Ok(Some(node))
 }

@@ -19,7 +19,7 @@ use crate::{
 /// How often a host that cannot be reached is asked before that is told.
 pub(crate) const TRIES: u32 = 5;
 /// The first pause between such tries; it doubles.
-pub(crate) const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 200 });
 
 /// How the engines of other hosts are started.
 #[derive(Clone, Debug)]
@@ -69,6 +69,8 @@ impl PeerEngines {
         let found = site.hosts.get(host);
         let found =
             found.ok_or_else(|| Failure::permanent(format!("the plan's site has no host '{host}'")))?;
+        #[cfg(test)]
+        crate::killed::until_alive(&found.state).await;
         ensure(&self.start(host, &found.state)).await.map_err(|error| {
             Failure::temporary(format!("cannot reach the engine of host '{host}': {error}"))
                 .with_help(format!("resplit --host {host} status"))

@@ -14,10 +14,9 @@ use crate::{
     bind::{self, Known},
     engine::Engine,
     failures,
-    protocol::{PlanPreview, PreviewRow, RunStatus, Submit, World},
-    rows::RunRow,
+    protocol::{PlanPreview, PreviewRow, Submit, World},
+    rows::{self, RunRow, StepRow, TookMs},
     run::{perform, state::RunState},
-    store::Table,
     work::Task,
     world,
 };
@@ -62,14 +61,14 @@ fn rows(
     let (site, shared) = (Arc::new(submit.plan.site.clone()), Arc::new(binding.clone()));
     let state = hypothetical(engine, submit);
     let windows: Vec<_> =
-        state.windows().into_iter().flat_map(|(quiesce, thaw)| state.between(&[quiesce], thaw)).collect();
+        state.windows().iter().flat_map(|(quiesce, thaw)| state.between(&[*quiesce], *thaw)).collect();
     let mut rows = Vec::new();
     let mut predicted = BTreeMap::new();
     for node in state.order() {
         let step = state.step(*node).clone();
         let records = worlds.get(&step.host).map(|world| world.catalog.as_slice()).unwrap_or_default();
         let key = format!("{}/{}", state.plan.operation, step.id);
-        let last_ms = engine.store.get(Table::History, &key)?;
+        let last_ms = rows::get::<TookMs>(&engine.store, &key)?.map(|took| took.0);
         let preview = if refused {
             Preview::default()
         } else {
@@ -142,21 +141,9 @@ fn follow_on(
 /// The run that the plan would be, were it accepted.
 fn hypothetical(engine: &Engine, submit: Submit) -> RunState {
     let steps = submit.plan.graph().node_count();
-    let row = RunRow {
-        run: RunId("preview".to_owned()),
-        operation: submit.plan.operation.clone(),
-        purpose: submit.plan.purpose,
-        status: RunStatus::Running,
-        accepted: engine.clock.now(),
-        ended: None,
-        steps: u32::try_from(steps).unwrap_or(u32::MAX),
-        plan: submit.plan.hash().to_owned(),
-        options: submit.options,
-        binding: None,
-        unreleased: Vec::new(),
-        result: Vec::new(),
-    };
-    RunState::new(row, submit.plan, vec![crate::rows::StepRow::waiting(0); steps])
+    let run = RunId("preview".to_owned());
+    let row = RunRow::accepted(run, &submit.plan, submit.options, engine.clock.now());
+    RunState::new(row, submit.plan, vec![StepRow::new(); steps])
 }
 
 /// Refuses, before anything is touched, a window that would be refused once the images are overwritten. What a command of
@@ -196,6 +183,7 @@ fn task(
         binding: Arc::clone(binding),
         facts: Facts::default(),
         token: 0,
+        window: None,
         work: Work::silent(),
     }
 }

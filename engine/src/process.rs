@@ -13,7 +13,7 @@ use resplit_steps::{
     context::SystemClock,
     drivers::{
         Drivers, array::ArrayPairs, command::CommandRunner, directory::DirectoryPairs, identity::Owner,
-        pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
+        image::ImagePairs, pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,12 +21,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     background::{announce_failure, announce_held, announce_ready, detach},
     engine::{Engine, Parts},
+    forget,
     offer::Offer,
     peers::PeerEngines,
     server::{Activity, serve},
     socket::{Listener, prepare_directory},
     store::StoreError,
 };
+
+/// How long an engine that is idle may take to forget what is over before it ends.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// How an engine process is started.
 #[derive(Clone, Debug)]
@@ -72,11 +76,11 @@ fn pair_drivers(
     host: &HostId,
 ) -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
-    let directory: Arc<dyn PairDriver> = Arc::new(DirectoryPairs::new(clock.clone()));
-    let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock);
+    let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock.clone());
     BTreeMap::from([
-        (PairDriverKind::Directory, directory),
-        (PairDriverKind::Declared, Arc::new(arrays) as Arc<dyn PairDriver>),
+        (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+        (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }
 
@@ -166,7 +170,8 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
     }
 }
 
-/// Returns when the engine has had nothing to do for long enough, or was told to stop.
+/// Returns when the engine has had nothing to do for long enough, was told to stop, or can keep nothing any more: what
+/// it was doing is interrupted then, and recovered by the engine that is started next.
 async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
     let (Ok(mut terminated), Ok(mut interrupted)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -179,14 +184,27 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
             _ = terminated.recv() => return,
             _ = interrupted.recv() => return,
             () = engine.stop.notified() => return,
+            () = engine.store.failed() => {
+                tracing::error!("the store cannot be written, so this engine ends; the next command starts another");
+                return;
+            }
             () = activity.idle_for(idle) => {
                 if !engine.is_busy() {
-                    return;
+                    // A last word with those who asked for steps, if they are there.
+                    let forgotten = tokio::time::timeout(PARTING, forget::forget_served(&engine)).await;
+                    if let Ok(Err(failure)) = forgotten {
+                        tracing::warn!("cannot forget what is over: {failure}");
+                    }
+                    if activity.open() == 0 && activity.last().elapsed() >= idle && !engine.is_busy() {
+                        return;
+                    }
+                    continue;
                 }
                 // Busy without a request: look again when something ends, or after a while.
                 tokio::select! {
                     _ = quiet.changed() => {}
                     _ = terminated.recv() => return,
+                    () = engine.store.failed() => {}
                     () = tokio::time::sleep(idle) => {}
                 }
             }

@@ -3,6 +3,7 @@
 mod events;
 mod leases;
 mod leftovers;
+mod repair;
 mod runs;
 mod steps;
 mod world;
@@ -13,12 +14,15 @@ use resplit_operations::ids::RunId;
 use resplit_steps::failure::Failure;
 use serde::{Deserialize, Serialize};
 
+use crate::store::Damage;
+
 pub use self::leftovers::{Leftover, LeftoverKind, LeftoversRequest, ReleaseRequest, Released, RunStanding};
 pub use events::{Event, What};
 pub use leases::{Lease, LeaseReply, LeaseRequest};
+pub use repair::{Repair, RepairRequest};
 pub use runs::{
-    Accepted, Answer, AnswerRequest, Recovery, RunDetail, RunOptions, RunStatus, RunSummary, RunsQuery,
-    Selector, StepDetail, StepStatus, Submit,
+    Accepted, Again, Answer, AnswerRequest, Recovery, RunDetail, RunOptions, RunStatus, RunSummary,
+    RunsQuery, Selector, StepDetail, StepStatus, Submit,
 };
 pub use steps::{Placed, StepEnd, StepMessage, StepRequest};
 pub use world::{PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest};
@@ -43,6 +47,9 @@ pub struct EngineInfo {
     pub busy: bool,
     /// What opening the store found, if it was anything but a clean shutdown.
     pub store: Option<String>,
+    /// Why it only reads, if it does: what it has stored is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<Damage>,
     /// Whether it was started with `--hold`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,

@@ -10,8 +10,7 @@ use std::{
 use resplit_operations::ids::RunId;
 use resplit_steps::{
     context::{Progress, Work},
-    contract::Probe,
-    failure::{Failure, FailureClass},
+    failure::Failure,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -19,9 +18,12 @@ use crate::{
     engine::Engine,
     failures,
     protocol::{Recovery, Refusal, StepEnd, StepMessage, StepRequest},
-    rows::ServedRow,
-    run::launch::Ended,
-    store::Table,
+    rows::{self, ServedRow, ServedState},
+    run::{
+        attempt::{Ended, attempt},
+        journal::served::{self, ServedEvent},
+    },
+    store::StoreError,
     transaction::Transaction,
     work::Task,
 };
@@ -78,7 +80,7 @@ pub(crate) fn serve(
     let key = key(&request);
     // One that ends is in the store before it leaves the map: under the map's lock it is in one of them.
     let mut map = engine.serving.map();
-    let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
+    let row: Option<ServedRow> = rows::get(&engine.store, &key)?;
     if let Some(row) = row.as_ref().filter(|row| row.attempt > request.attempt || row.token > request.token) {
         let text = format!(
             "step {key} was asked for as try {} under token {}, this is try {} under token {}",
@@ -154,51 +156,45 @@ async fn execute(
     row: Option<ServedRow>,
     work: Work,
 ) -> Result<Ended, Failure> {
-    let (run, step, attempt, token) =
+    let (run, step, number, token) =
         (request.run.clone(), request.step.id.clone(), request.attempt, request.token);
+    let coordinator = request.coordinator.clone();
     let task = task(request, work);
-    let interrupted = match row.filter(|row| row.attempt == attempt) {
-        Some(ServedRow { end: Some(end), again, .. }) => return Ok((end, again)),
-        Some(row) => Some(row.intent),
-        None => None,
-    };
-    let (mut probe, mut again) = (interrupted.is_some(), None);
-    let intent = if let Some(intent) = interrupted {
-        intent
-    } else {
-        let _shared = engine.changing.read().await;
-        let mut transaction = Transaction::new(engine)?;
-        let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
-        transaction.intend(engine, &run, &step, &intent)?;
-        let row = ServedRow { attempt, token, intent: intent.clone(), end: None, again: None };
-        transaction.batch.put(Table::Served, key, &row)?;
-        transaction.commit(engine).await?;
-        intent
-    };
-    // What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
-    let end = loop {
-        if probe {
-            match task.clone().probe(engine, intent.clone()).await? {
-                Probe::Done { outcome, because } => {
-                    break StepEnd::Done { outcome: *outcome, adopted: Some(because) };
-                }
-                Probe::Unknown { question } => break StepEnd::Parked { question, unreachable: false },
-                Probe::NotDone { because } | Probe::Running { because } => again = Some(because),
-            }
+    let (row, intent, interrupted) = match row {
+        Some(ServedRow { attempt, again, state: ServedState::Ended { end }, .. }) if attempt == number => {
+            return Ok((*end, again));
         }
-        match task.clone().run(engine, intent.clone()).await {
-            Ok(outcome) => break StepEnd::Done { outcome, adopted: None },
-            Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
-            Err(failure) => break StepEnd::Failed { failure },
+        Some(ServedRow { coordinator, attempt, token, again, state: ServedState::Running { intent } })
+            if attempt == number =>
+        {
+            let state = ServedState::Running { intent: intent.clone() };
+            (ServedRow { coordinator, attempt, token, again, state }, intent, true)
+        }
+        earlier => {
+            let _shared = engine.changing.read().await;
+            let mut transaction = Transaction::new(engine)?;
+            let intent = task.clone().prepare(engine, transaction.catalog.clone()).await?;
+            transaction.intend(engine, &run, &step, &intent)?;
+            let intended =
+                ServedEvent::Intended { coordinator, attempt: number, token, intent: intent.clone() };
+            let row = served::transition(earlier.as_ref(), &intended)?;
+            rows::put(&mut transaction.batch, key, &row)?;
+            transaction.commit(engine).await?;
+            (row, intent, false)
         }
     };
+    let (end, again) = attempt(engine, &task, &intent, interrupted, |_| {}).await;
+    if matches!(end, StepEnd::Parked { unreachable: true, .. }) {
+        // It has not ended: asked for again, it is asked about again.
+        return Ok((end, again));
+    }
     let _shared = engine.changing.read().await;
     let mut transaction = Transaction::new(engine)?;
     if let StepEnd::Done { outcome, .. } = &end {
         transaction.conclude(engine, &run, outcome)?;
     }
-    let row = ServedRow { attempt, token, intent, end: Some(end.clone()), again: again.clone() };
-    transaction.batch.put(Table::Served, key, &row)?;
+    let ended = ServedEvent::Ended { attempt: number, end: Box::new(end.clone()), again: again.clone() };
+    rows::put(&mut transaction.batch, key, &served::transition(Some(&row), &ended)?)?;
     transaction.commit(engine).await?;
     Ok((end, again))
 }
@@ -214,23 +210,25 @@ fn task(request: StepRequest, work: Work) -> Task {
         binding: Arc::new(request.binding),
         facts: request.facts,
         token: request.token,
+        // What is held still is held on the coordinator's host.
+        window: None,
         work,
     }
 }
 
 /// What recovery would do of a step that was asked for before: asks the world, changes nothing.
-pub(crate) async fn foresee(engine: &Arc<Engine>, request: StepRequest) -> Result<Recovery, Failure> {
+pub(crate) async fn foresee(engine: &Arc<Engine>, request: StepRequest) -> Result<Recovery, StoreError> {
     let key = key(&request);
     if engine.serving.map().contains_key(&key) {
         return Ok(Recovery::WaitFor { because: format!("it runs on host '{}'", engine.host) });
     }
-    let row: Option<ServedRow> = engine.store.get(Table::Served, &key)?;
+    let row: Option<ServedRow> = rows::get(&engine.store, &key)?;
     let because = |text: &str| format!("{text} on host '{}'", engine.host);
-    match row.filter(|row| row.attempt == request.attempt) {
-        Some(ServedRow { end: Some(_), .. }) => Ok(Recovery::Adopt { because: because("it has ended") }),
-        Some(row) => task(request, Work::silent()).foresee(engine, row.intent).await,
-        None => Ok(Recovery::Run { because: because("it did not begin") }),
-    }
+    Ok(match row.filter(|row| row.attempt == request.attempt).map(|row| row.state) {
+        Some(ServedState::Ended { .. }) => Recovery::Adopt { because: because("it has ended") },
+        Some(ServedState::Running { intent }) => task(request, Work::silent()).foresee(engine, intent).await,
+        None => Recovery::Run { because: because("it did not begin") },
+    })
 }
 
 #[cfg(test)]

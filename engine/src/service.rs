@@ -11,8 +11,8 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
     Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-    PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, RunDetail, RunSummary, RunsQuery,
-    StepMessage, StepRequest, Submit, World, WorldRequest,
+    PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, Repair, RepairRequest, RunDetail,
+    RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
 };
 
 /// A reply.
@@ -46,7 +46,7 @@ pub trait Service: Send + Sync + 'static {
     fn record(&self, id: BackupId, verb: RecordVerb) -> impl Future<Output = Reply<Record>> + Send;
     /// Gives leases, or says who holds them.
     fn lease(&self, request: LeaseRequest) -> impl Future<Output = Reply<LeaseReply>> + Send;
-    /// Returns when this host has seen more releases than `releases`: ask for the leases again then.
+    /// Returns when this host's count of releases is another than `releases`: ask for the leases again then.
     fn lease_wait(&self, releases: u64) -> impl Future<Output = Reply<()>> + Send;
     /// Releases all leases of a run.
     fn release(&self, run: RunId) -> impl Future<Output = Reply<()>> + Send;
@@ -66,6 +66,8 @@ pub trait Service: Send + Sync + 'static {
     /// Undoes leftovers that may be undone; gives what became of each that was asked for and still stood.
     fn release_leftovers(&self, request: ReleaseRequest)
     -> impl Future<Output = Reply<Vec<Released>>> + Send;
+    /// What a repair of a damaged store would give up; or, confirmed, repairs it, after which the engine exits.
+    fn repair(&self, request: RepairRequest) -> impl Future<Output = Reply<Repair>> + Send;
     /// Exits as soon as nothing runs; refuses if something does.
     fn stop(&self) -> impl Future<Output = Reply<()>> + Send;
 }

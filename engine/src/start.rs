@@ -7,11 +7,14 @@ use resplit_steps::{contract::Obligation, failure::Failure};
 
 use crate::{
     engine::Engine,
-    obligations,
+    forget, obligations,
     protocol::{Event, RunStatus, What},
-    rows::{RunRow, step_key},
-    run::{claim::Claim, drive::Control, finish, load, perform, recover, state::RunState},
-    store::{Batch, Table},
+    rows::RunRow,
+    run::{
+        claim::Claim, drive::Control, finish, journal::runs::RunEvent, load, perform, set_back,
+        state::RunState,
+    },
+    store::Batch,
 };
 
 impl Engine {
@@ -31,9 +34,14 @@ impl Engine {
     }
 
     /// Undoes and releases what runs that are over have left, and takes up every run that was interrupted. An engine that
-    /// was started to hold does neither: all is as it was found, but for what was thawed.
+    /// was started to hold does neither, nor does one that only reads: all is as it was found, but for what was thawed.
     pub async fn recover(self: &Arc<Self>) -> Result<(), Failure> {
         let rows = load::rows(&self.store)?;
+        if self.store.damage().is_some() {
+            // Nothing that is done could be recorded.
+            self.held().extend(rows.into_iter().filter(|row| !row.status.is_over()).map(|row| row.run));
+            return Ok(());
+        }
         let owing: BTreeSet<RunId> =
             obligations::standing(&self.store, None)?.into_iter().map(|duty| duty.run).collect();
         let leasing: BTreeSet<RunId> = self.leases.all().into_iter().map(|lease| lease.run).collect();
@@ -53,7 +61,11 @@ impl Engine {
             let engine = Arc::clone(self);
             drop(tokio::spawn(async move { finish::release_late(&engine).await }));
         }
-        for row in rows.into_iter().filter(|row| !row.status.is_over()) {
+        let (over, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status.is_over());
+        if !self.holds() {
+            self.forget_later(over);
+        }
+        for row in open {
             let run = row.run.clone();
             if self.holds() {
                 let _ = self.held().insert(run);
@@ -70,6 +82,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Forgets what may be forgotten; nothing waits for that.
+    fn forget_later(self: &Arc<Self>, over: Vec<RunRow>) {
+        let engine = Arc::clone(self);
+        drop(tokio::spawn(async move {
+            let (store, asked) = (Arc::clone(&engine), Arc::clone(&engine));
+            let forgotten = tokio::task::spawn_blocking(move || store.forget_old_runs(over)).await;
+            let forgotten = forgotten.unwrap_or_else(|error| Err(crate::failures::defect(&error)));
+            if let Err(failure) = forgotten.and(forget::forget_served(&asked).await) {
+                tracing::warn!("cannot forget what is long over: {failure}");
+            }
+        }));
+    }
+
     /// Takes up a run that was interrupted.
     pub(crate) async fn take_up(
         self: &Arc<Self>,
@@ -77,7 +102,8 @@ impl Engine {
         mut state: RunState,
     ) -> Result<Arc<Control>, Failure> {
         let run = state.run().clone();
-        let lost = recover::lost_windows(&mut state);
+        let lost = set_back::lost_windows(&mut state)?;
+        state.apply_to_run(&RunEvent::TakenUp)?;
         let because = if lost.is_empty() {
             "the engine ended while this run was at work: what was begun is asked about first".to_owned()
         } else {
@@ -86,7 +112,7 @@ impl Engine {
         };
         let mut batch = Batch::default();
         for node in lost {
-            batch.put(Table::Steps, &step_key(&run, state.place(node)), state.row_of(node))?;
+            state.put_step(&mut batch, node)?;
         }
         let _ = self.store.commit_async(batch).await?;
         let (time, what) = (self.clock.now(), What::Recovering { because });

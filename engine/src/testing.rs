@@ -14,13 +14,14 @@ use resplit_operations::{
     site::PairDriverKind,
 };
 use resplit_steps::{
-    context::{SystemClock, Work},
+    context::{Clock, SystemClock, Work},
     drivers::{
         Drivers,
         command::{CommandRunner, CommandState, Ended, ExternalCommand},
         directory::DirectoryPairs,
         identity::Owner,
         pairs::PairDriver,
+        quiesce::WindowKeeper,
         virtual_library::VirtualLibrary,
         window::Windows,
     },
@@ -68,10 +69,13 @@ pub(crate) fn backup(site: &str, operation: &str, directory: &Path) -> Plan {
     compile::backup(&checked.site, directory, &id, &checked.operations[&id]).unwrap()
 }
 
-/// Commands that do what their first argument says: `ok`, `fail`, or `wait` until they are let go.
+/// Commands that do what their first argument says: `ok`, `fail`, `never` (which is permanent), `lose` (nobody saw how it
+/// ended), or `wait` until they are let go.
 #[derive(Default)]
 pub(crate) struct Commands {
     ran: Mutex<Vec<String>>,
+    probed: Mutex<Vec<String>>,
+    seen: Mutex<BTreeMap<String, CommandState>>,
     open: Mutex<BTreeMap<String, bool>>,
     changed: Condvar,
 }
@@ -80,6 +84,16 @@ impl Commands {
     /// The second arguments of all commands that were run, in order.
     pub(crate) fn ran(&self) -> Vec<String> {
         self.ran.lock().unwrap().clone()
+    }
+
+    /// The second arguments of all commands that were asked about, in order.
+    pub(crate) fn probed(&self) -> Vec<String> {
+        self.probed.lock().unwrap().clone()
+    }
+
+    /// What is said of a command that is asked about.
+    pub(crate) fn say(&self, name: &str, state: CommandState) {
+        let _ = self.seen.lock().unwrap().insert(name.to_owned(), state);
     }
 
     /// Lets a waiting command go, now or when it comes; it ends well or not.
@@ -106,6 +120,11 @@ impl CommandRunner for Commands {
         let name = command.argv.get(1).cloned().unwrap_or_default();
         self.ran.lock().unwrap().push(name.clone());
         let ended = |code| Ok(Ended { code, output: String::new() });
+        match command.argv[0].as_str() {
+            "never" => return Err(Failure::permanent("it would fail again")),
+            "lose" => return Err(Failure::unknown("nobody saw how it ended")),
+            _ => {}
+        }
         if command.argv[0] != "wait" {
             return ended(i32::from(command.argv[0] != "ok"));
         }
@@ -120,8 +139,11 @@ impl CommandRunner for Commands {
         }
     }
 
-    fn probe(&self, _: &ExternalCommand) -> Result<CommandState, Failure> {
-        Ok(CommandState::NotStarted)
+    fn probe(&self, command: &ExternalCommand) -> Result<CommandState, Failure> {
+        let name = command.argv.get(1).cloned().unwrap_or_default();
+        let seen = self.seen.lock().unwrap().get(&name).cloned().unwrap_or(CommandState::NotStarted);
+        self.probed.lock().unwrap().push(name);
+        Ok(seen)
     }
 }
 
@@ -135,17 +157,37 @@ pub(crate) struct Bench {
 impl Bench {
     /// The engine of the file server; no other engine can be reached.
     pub(crate) fn new() -> Self {
+        let windows = Windows::new(std::path::PathBuf::from("/nonexistent/resplit"), Vec::new());
+        Self::with(Arc::new(windows))
+    }
+
+    /// The same, whose windows are held so.
+    pub(crate) fn with(windows: Arc<dyn WindowKeeper>) -> Self {
+        Self::made(windows, Arc::new(SystemClock))
+    }
+
+    /// The same, with a clock that the test owns.
+    pub(crate) fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let windows = Windows::new(std::path::PathBuf::from("/nonexistent/resplit"), Vec::new());
+        Self::made(Arc::new(windows), clock)
+    }
+
+    fn made(windows: Arc<dyn WindowKeeper>, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("documents")).unwrap();
         std::fs::write(directory.path().join("documents/a.txt"), "one").unwrap();
         let commands = Arc::new(Commands::default());
-        let engine = Self::open(directory.path(), &commands);
+        let engine = Self::open(directory.path(), &commands, windows, clock);
         Self { directory, engine, commands }
     }
 
-    fn open(directory: &Path, commands: &Arc<Commands>) -> Arc<Engine> {
+    fn open(
+        directory: &Path,
+        commands: &Arc<Commands>,
+        windows: Arc<dyn WindowKeeper>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Engine> {
         let program = std::path::PathBuf::from("/nonexistent/resplit");
-        let clock = Arc::new(SystemClock);
         std::fs::create_dir_all(directory.join("state")).unwrap();
         let parts = Parts {
             host: "fileserver".into(),
@@ -159,7 +201,7 @@ impl Bench {
                 virtual_library: Arc::new(VirtualLibrary::new()),
                 commands: Arc::clone(commands) as Arc<dyn CommandRunner>,
             },
-            windows: Arc::new(Windows::new(program.clone(), Vec::new())),
+            windows,
             clock,
             peers: PeerEngines { program, site: directory.to_owned(), build: "0".to_owned(), hold: false },
             build: "0".to_owned(),

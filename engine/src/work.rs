@@ -2,23 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use resplit_operations::{
     bound::Binding,
     ids::{HostId, OperationId, RunId},
     plan::{PlanStep, Purpose},
     record::Record,
     site::Site,
+    units::Period,
 };
 use resplit_steps::{
     context::{Context, Work},
     contract::{Intent, Outcome, Preview, Probe},
-    facts::Facts,
+    facts::{Facts, Window},
     failure::{Failure, FailureClass},
     kinds,
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{engine::Engine, failures, peers::StepPeers, protocol::Recovery};
+use crate::{engine::Engine, failures, peers::StepPeers, protocol::Recovery, run::recovery};
 
 /// How long a step that was told to stop may take to do so before that is told.
 const GRACE: Duration = Duration::from_secs(30);
@@ -35,6 +37,8 @@ pub(crate) struct Task {
     pub binding: Arc<Binding>,
     pub facts: Facts,
     pub token: u64,
+    /// The window inside which it runs while something is held still: since when, and its budget.
+    pub window: Option<(Timestamp, Period)>,
     pub work: Work,
 }
 
@@ -58,7 +62,7 @@ impl Task {
             step: &self.step.id,
             attempt: self.attempt,
             action: &self.step.action,
-            timeout: self.step.timeout.map(resplit_operations::units::Period::duration),
+            timeout: self.step.timeout.map(Period::duration),
             host,
             site: &self.site,
             binding: &self.binding,
@@ -119,45 +123,100 @@ impl Task {
     }
 
     /// What recovery would do of it: asks the world, changes nothing.
-    pub(crate) async fn foresee(self, engine: &Arc<Engine>, intent: Intent) -> Result<Recovery, Failure> {
-        Ok(match self.probe(engine, intent).await? {
-            Probe::NotDone { because } => Recovery::Run { because },
-            Probe::Done { because, .. } => Recovery::Adopt { because },
-            Probe::Running { because } => Recovery::WaitFor { because },
-            Probe::Unknown { question } => Recovery::Park { question },
-        })
+    pub(crate) async fn foresee(self, engine: &Arc<Engine>, intent: Intent) -> Recovery {
+        recovery::foresee(self.probe(engine, intent).await)
     }
 
-    /// Does it. Over its time limit it is told to stop, and has failed.
-    pub(crate) async fn run(self, engine: &Arc<Engine>, intent: Intent) -> Result<Outcome, Failure> {
-        let engine = Arc::clone(engine);
-        let (limit, work) = (self.step.timeout, self.work.clone());
-        let mut call = spawn_blocking(move || {
-            let records = engine.catalog()?;
-            let action = &self.step.action;
-            self.context(&engine, &engine.host, &records, false, |context| {
-                kinds::step(action).run(context, &intent)
-            })
+    /// How long it may take from now on: what the step was given, and no longer than its window holds.
+    pub(crate) fn limit(&self, engine: &Engine) -> Limit {
+        let given = self.step.timeout.map(Period::duration);
+        let window = self.window.map(|(opened, budget)| {
+            let now = engine.clock.now();
+            let length = Duration::try_from(now.duration_since(opened)).unwrap_or_default();
+            (budget.duration().saturating_sub(length), opened, budget)
         });
-        let Some(limit) = limit else {
+        match (given, window) {
+            (given, Some((left, opened, budget))) if given.is_none_or(|given| left <= given) => {
+                Limit { after: Some(left), window: Some((opened, budget)) }
+            }
+            (given, _) => Limit { after: given, window: None },
+        }
+    }
+
+    /// Does it. Over its limit it is stopped at its next safe point, and has ended so that its effect is unknown.
+    pub(crate) async fn run(
+        self,
+        engine: &Arc<Engine>,
+        intent: Intent,
+        limit: Limit,
+    ) -> Result<Outcome, Failure> {
+        let (whole, part) = (self.work.clone(), self.work.part());
+        let task = Self { work: part.clone(), ..self };
+        let (shared, kind) = (Arc::clone(engine), task.step.action.kind());
+        let mut call = spawn_blocking(move || {
+            #[cfg(test)]
+            crate::killed::end_if_dead(&shared.directories.state);
+            let records = shared.catalog()?;
+            let action = &task.step.action;
+            let ended = task.context(&shared, &shared.host, &records, false, |context| {
+                kinds::step(action).run(context, &intent)
+            });
+            #[cfg(test)]
+            crate::killed::reached(&shared.directories.state, crate::killed::Moment::AfterEffect);
+            ended
+        });
+        let Some(after) = limit.after else {
             return call.await.unwrap_or_else(|error| Err(failures::defect(&error)));
         };
-        if let Ok(ended) = tokio::time::timeout(limit.duration(), &mut call).await {
+        if let Ok(ended) = tokio::time::timeout(after, &mut call).await {
             return ended.unwrap_or_else(|error| Err(failures::defect(&error)));
         }
-        work.cancel();
+        part.cancel();
         let ended = match tokio::time::timeout(GRACE, &mut call).await {
             Ok(ended) => ended,
             Err(_) => {
-                tracing::warn!("a step over its limit of {limit} does not stop; waiting for it");
+                tracing::warn!(
+                    "a {kind} over its limit of {} ms does not stop; waiting for it",
+                    after.as_millis()
+                );
                 call.await
             }
         };
         let ended = ended.unwrap_or_else(|error| Err(failures::defect(&error)));
-        // It may have ended just in time; then it is done, not late.
+        // It may have ended just in time; then it is done, not late. One that an operator stopped is that.
         ended.map_err(|failure| match failure.class {
-            FailureClass::Cancelled => Failure::temporary(format!("was stopped after its limit of {limit}")),
+            FailureClass::Cancelled if !whole.is_cancelled() => limit.passed(engine.clock.now()),
             _ => failure,
         })
+    }
+}
+
+/// How long a try may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limit {
+    after: Option<Duration>,
+    /// The window whose end it is: since when it is open, and its budget.
+    window: Option<(Timestamp, Period)>,
+}
+
+impl Limit {
+    /// That of what has been told to stop.
+    pub(crate) const fn grace() -> Self {
+        Self { after: Some(GRACE), window: None }
+    }
+
+    /// That it has passed.
+    fn passed(self, now: Timestamp) -> Failure {
+        let Some((opened, budget)) = self.window else {
+            let limit = Period(u64::try_from(self.after.unwrap_or_default().as_millis()).unwrap_or(u64::MAX));
+            return Failure::unknown(format!("it was stopped after its limit of {limit}"));
+        };
+        let length_ms = u64::try_from(now.duration_since(opened).as_millis()).unwrap_or_default();
+        Failure::unknown(format!(
+            "it was stopped when the window's budget of {} ms was used up, after {length_ms} ms",
+            budget.0
+        ))
+        .with_help("give `quiesce.window` more time, then run the operation again")
+        .of_window(Window { opened, length_ms, budget_ms: budget.0 })
     }
 }

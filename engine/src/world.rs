@@ -8,10 +8,10 @@ use std::{
 use resplit_operations::{
     action::Action,
     ids::HostId,
-    plan::{Plan, Resource},
+    plan::{Plan, Purpose, Resource},
 };
 use resplit_steps::{
-    drivers::{media::LibraryRef, pairs::Content},
+    drivers::{media::LibraryRef, mounts, pairs::Content},
     failure::Failure,
 };
 
@@ -19,8 +19,7 @@ use crate::{
     client::Client,
     engine::Engine,
     failures,
-    protocol::{PairView, RunStatus, World, WorldRequest},
-    run::load,
+    protocol::{PairView, World, WorldRequest},
 };
 
 /// What this host knows and sees. Asks drivers, so it may block.
@@ -41,13 +40,13 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
             (id.clone(), found)
         })
         .collect();
-    let parked = load::rows(&engine.store)?
-        .into_iter()
-        .filter(|row| matches!(row.status, RunStatus::Parked { .. }))
-        .map(|row| row.run)
-        .collect();
     let catalog = engine.catalog()?.to_vec();
-    Ok(World { catalog, pairs, cartridges, leases: engine.leases.all(), parked })
+    let sources = request
+        .primaries
+        .iter()
+        .map(|(volume, path)| (volume.clone(), mounts::source(&engine.host, path)))
+        .collect();
+    Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all() })
 }
 
 /// The world as every host of a plan sees it: pairs as the coordinator does, libraries as their hosts do.
@@ -60,6 +59,9 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
     let own = requests.entry(engine.host.clone()).or_default();
     for (id, volume) in &plan.site.volumes {
         own.pairs.extend(plan.pairs(id).into_iter().map(|pair| (volume.driver, pair)));
+        if matches!(plan.purpose, Purpose::RestoreFromDisk | Purpose::RestoreFromTape) {
+            let _ = own.primaries.insert(id.clone(), volume.primary.path.clone());
+        }
     }
     for (host, resource) in plan.resources() {
         let Resource::Drive(id) = resource else { continue };

@@ -102,7 +102,11 @@ async fn the_world_and_the_catalog_are_read() {
         cartridge_size: Size(64 << 20),
         pools: vec!["documents".into()],
     };
-    let request = WorldRequest { pairs: Vec::new(), libraries: [("vault".into(), library)].into() };
+    let request = WorldRequest {
+        pairs: Vec::new(),
+        libraries: [("vault".into(), library)].into(),
+        ..WorldRequest::default()
+    };
     let world = serving.client.world(&request).await.unwrap();
     assert_eq!(world.cartridges[&"vault".into()].as_ref().unwrap_err().message, "the drive is busy");
     let catalog = serving.client.catalog().await.unwrap();

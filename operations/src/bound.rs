@@ -28,6 +28,10 @@ pub struct Binding {
     /// Restore even though processes use the primary: asked for by the operator.
     #[serde(default)]
     pub force: bool,
+    /// For a restore in place: how what it overwrites differs from what the backup was made from; the operator has
+    /// accepted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// Fencing tokens of the leases held, by host. Checked by whoever acts.
     #[serde(default)]
     pub tokens: BTreeMap<HostId, u64>,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    action::StepDeclaration,
+    action::{Retry, StepDeclaration},
     ids::{HostId, LibraryId, PoolId, StepId, VolumeId},
     units::Period,
 };
@@ -30,6 +30,9 @@ pub struct Operation {
     /// How the application is held still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiesce: Option<QuiesceDeclaration>,
+    /// How long what is asked of pairs may take, and how often a busy one is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     /// Where the backup is put on tape; without it, it stays on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape: Option<Tape>,
@@ -87,6 +90,38 @@ impl QuiesceDeclaration {
 impl Default for QuiesceDeclaration {
     fn default() -> Self {
         Self { mode: QuiesceMode::Online, window: Self::window() }
+    }
+}
+
+/// How long steps wait for pairs, by purpose. Each becomes the `timeout` or the `retry` of the steps that it is about, as
+/// `plan --expand` prints them. The defaults are those of the field: 3600 looks, ten seconds apart, and three tries of a
+/// command that is answered with "busy", a second apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Waits {
+    /// How long one try of a resync may take: until the pair is PAIR.
+    pub resync: Period,
+    /// How long one try of a split may take; inside a window that holds the application still, no longer than what is
+    /// left of its budget.
+    pub split: Period,
+    /// How long one try of a restore may take: until the image is copied back.
+    pub restore: Period,
+    /// How long the check before a restore may take: until the primaries may be copied back.
+    pub restore_ready: Period,
+    /// How often a busy pair is asked in all, and the first pause between two tries; it doubles.
+    pub busy: Retry,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let longest = Period::seconds(36_000);
+        Self {
+            resync: longest,
+            split: longest,
+            restore: longest,
+            restore_ready: longest,
+            busy: Retry { attempts: 3, pause: Period::seconds(1) },
+        }
     }
 }
 

@@ -55,11 +55,14 @@ pub struct PairRef {
     pub generation: u32,
     /// The original.
     pub primary: PathBuf,
-    /// The copy; for the directory driver it holds `data/` and `pair.json`.
+    /// The pair's directory: it holds `pair.json`, and the copy unless that is a device.
     pub secondary: PathBuf,
     /// How an array is asked, if a driver file says that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<Arc<ArrayPair>>,
+    /// The block device that is the copy, if the site names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<PathBuf>,
 }
 
 /// What a driver says of a pair when it is asked.
@@ -113,7 +116,7 @@ pub enum PairVerb {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CopyReport {
-    /// Files, directories, links and so on that the image holds.
+    /// Files, directories, links and so on that the image holds; blocks, if it is a volume.
     pub entries: u64,
     /// Bytes of content that the image holds.
     pub bytes: u64,
@@ -127,6 +130,9 @@ pub struct CopyReport {
     pub fuzzy: Vec<String>,
     /// How many such files there were.
     pub fuzzy_count: u64,
+    /// What an operator should know of the pass beside: a primary that has another size now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl CopyReport {

@@ -1,5 +1,7 @@
 //! Records: the backups that exist on a host; and the changes that steps make to a catalog.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,36 @@ pub struct Image {
     pub epoch: u64,
     /// What the split reported.
     pub report: CopyReport,
+    /// What the volume was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<VolumeSource>,
+}
+
+/// What a volume is made of: kept with a backup, and compared before a restore over it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSource {
+    /// The host of the primary.
+    pub host: HostId,
+    /// Its path there.
+    pub path: PathBuf,
+    /// The file system that it is in, or that is in it.
+    pub filesystem: Option<FileSystem>,
+    /// Its size in bytes, if it is a volume rather than a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A file system, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// Its type.
+    pub kind: String,
+    /// Its UUID, where it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Where it is mounted; empty if it is not.
+    #[serde(default)]
+    pub mounted_at: PathBuf,
 }
 
 /// Where the data of a record is.

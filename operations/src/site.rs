@@ -82,7 +82,7 @@ pub struct Declared {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volume", description = "What shares one primary.")]
 struct WrittenVolume {
-    /// What makes and splits its pairs: directory, cci, or the name of a file in drivers/.
+    /// What makes and splits its pairs: directory, image, cci, or the name of a file in drivers/.
     #[schemars(schema_with = "driver_schema")]
     driver: DriverId,
     /// Where the original is.
@@ -104,7 +104,7 @@ fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "type": "string",
         "pattern": NAME_PATTERN,
         "x-names": "/drivers",
-        "x-not-built": ["image", "btrfs", "lvm", "qemu"]
+        "x-not-built": ["btrfs", "lvm", "qemu"]
     })
 }
 
@@ -147,13 +147,15 @@ impl JsonSchema for Volume {
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
+    /// A block device, or a file that holds a file system, copied block by block.
+    Image,
     /// Whatever a driver file says: an array, by its own commands.
     Declared,
 }
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 1] = [Self::Directory];
+    pub const BUILT_IN: [Self; 2] = [Self::Directory, Self::Image];
 }
 
 impl std::fmt::Display for PairDriverKind {
@@ -161,6 +163,7 @@ impl std::fmt::Display for PairDriverKind {
         f.pad(match self {
             Self::Directory => "directory",
             Self::Declared => "declared",
+            Self::Image => "image",
         })
     }
 }
@@ -183,10 +186,27 @@ pub struct Pair {
     /// Its name, `group,device`. In flow style it needs quotes: `"VG01,vol01"`.
     pub copy_group: CopyGroup,
     /// Where the copy is.
-    pub secondary: Location,
+    pub secondary: Secondary,
     /// What the driver's file wants to know of this pair; counts more than the volume's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+}
+
+/// Where a copy is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Secondary {
+    /// The host.
+    pub host: HostId,
+    /// The pair's directory there; relative to the site directory, or absolute. It holds what is known of the pair, and
+    /// the copy unless that is a device.
+    #[schemars(length(min = 1))]
+    pub path: PathBuf,
+    /// The block device that is the copy, for the driver `image`. A name that stays the same, as those in
+    /// `/dev/disk/by-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub device: Option<PathBuf>,
 }
 
 /// A tape library.
@@ -249,6 +269,7 @@ impl Site {
                 generation,
                 primary: found.primary.path.clone(),
                 secondary: pair.secondary.path.clone(),
+                device: pair.secondary.device.clone(),
                 array: found.array(pair).map(Arc::new),
             })
             .collect()
@@ -264,7 +285,9 @@ impl Site {
         for volume in site.volumes.values_mut() {
             volume.primary.path = absolute(directory, &volume.primary.path);
             for pair in &mut volume.pairs {
-                pair.secondary.path = absolute(directory, &pair.secondary.path);
+                let secondary = &mut pair.secondary;
+                secondary.path = absolute(directory, &secondary.path);
+                secondary.device = secondary.device.as_ref().map(|device| absolute(directory, device));
             }
         }
         for library in site.libraries.values_mut() {

@@ -69,6 +69,10 @@ fn the_declarative_form() {
             &["2:18 quiesce mode cold is not built; use online or freeze", "2:32 the window cannot be zero"],
         ),
         (
+            format!("{PROTECT}waits: {{ split: 0s, busy: {{ attempts: 3 }} }}\n"),
+            &["2:17 the wait for split cannot be zero"],
+        ),
+        (
             format!("{PROTECT}quiesce: {{ mode: onlin, window: 10 }}\n"),
             &["2:18 'mode' cannot be 'onlin'", "2:33 'window' cannot be the number 10"],
         ),
@@ -223,9 +227,9 @@ fn one_form_only() {
         ["2:1 an operation has either 'protect' or 'steps', not both"]
     );
     let beside = format!(
-        "{steps}backup_server: backupserver\nusual_state: split\nquiesce: {{ mode: online }}\nhooks: {{}}\n"
+        "{steps}backup_server: backupserver\nusual_state: split\nquiesce: {{ mode: online }}\nhooks: {{}}\nwaits: {{}}\n"
     );
-    let expected = ["backup_server", "usual_state", "quiesce", "hooks"];
+    let expected = ["backup_server", "usual_state", "quiesce", "hooks", "waits"];
     let expected: Vec<_> =
         (3..).zip(expected).map(|(l, key)| format!("{l}:1 '{key}' means nothing beside 'steps'")).collect();
     assert_eq!(problems_of(beside), expected);

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use resplit_engine::protocol::RecordVerb;
 use resplit_operations::{
     ids::{HostId, OperationId},
-    record::{Record, TapeState},
+    record::{Medium, Record, TapeState},
 };
 use serde::Serialize;
 
@@ -26,9 +26,9 @@ pub(crate) enum Verb {
     /// Keep a backup from being overwritten
     ///
     /// The pairs that hold a locked backup are not chosen, resynced or restored.
-    Lock(Name),
+    Lock(Locked),
     /// Let a backup be overwritten again
-    Unlock(Name),
+    Unlock(Locked),
     /// Give up on having a backup on tape
     ///
     /// A pair whose image is wanted on tape and is not there yet is not chosen, resynced or restored. Waived, it is. The
@@ -55,6 +55,45 @@ pub(crate) struct Name {
     backup: BackupName,
 }
 
+/// Backups to be locked or unlocked.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    resplit catalog lock fileserver:0000000009\n  \
+    resplit catalog lock --copy-group VG01,vol01\n  \
+    resplit catalog unlock --copy-group VG01")]
+pub(crate) struct Locked {
+    /// The backup: its ID, after the host where several have it (fileserver:0000000009)
+    #[arg(value_name = "[HOST:]ID", required_unless_present = "copy_group")]
+    backup: Option<BackupName>,
+    /// The backup that a pair holds, in the catalogs of all hosts; of a group without a device, those of all its pairs
+    #[arg(long, value_name = "GROUP[,DEVICE]", conflicts_with = "backup")]
+    copy_group: Option<String>,
+}
+
+impl Locked {
+    /// The records that are meant, with their hosts.
+    fn find<'c>(&self, catalogs: &'c [(HostId, Vec<Record>)]) -> Result<Vec<(&'c HostId, &'c Record)>, Stop> {
+        let Some(wanted) = &self.copy_group else {
+            let missing = || Stop::usage("a backup, or --copy-group, has to be named");
+            return Ok(vec![find_record(catalogs, self.backup.as_ref().ok_or_else(missing)?)?]);
+        };
+        let is_meant =
+            |name: &str| name == wanted || name.split_once(',').is_some_and(|(group, _)| group == wanted);
+        let holds = |record: &Record| {
+            matches!(record.medium, Medium::Disk)
+                && record.is_current()
+                && record.origin.images.iter().any(|image| is_meant(image.copy_group.as_str()))
+        };
+        let all =
+            catalogs.iter().flat_map(|(host, records)| records.iter().map(move |record| (host, record)));
+        let found: Vec<_> = all.filter(|(_, record)| holds(record)).collect();
+        if found.is_empty() {
+            return Err(Stop::usage(format!("no backup is on a pair '{wanted}'")).help("resplit pair status"));
+        }
+        Ok(found)
+    }
+}
+
 /// A record, and the host whose catalog has it.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
@@ -74,8 +113,8 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
             let (host, record) = find_record(&catalogs, &name.backup)?;
             show(host, record, session)
         }
-        Verb::Lock(name) => change(name, RecordVerb::Lock, &engines, &catalogs, session).await,
-        Verb::Unlock(name) => change(name, RecordVerb::Unlock, &engines, &catalogs, session).await,
+        Verb::Lock(locked) => change(locked, RecordVerb::Lock, &engines, &catalogs, session).await,
+        Verb::Unlock(locked) => change(locked, RecordVerb::Unlock, &engines, &catalogs, session).await,
         Verb::Waive(name) => waive(name, &engines, &catalogs, session).await,
     }
 }
@@ -112,18 +151,26 @@ fn show(host: &HostId, record: &Record, session: &Session) -> Result<Exit, Stop>
 }
 
 async fn change(
-    name: &Name,
+    locked: &Locked,
     verb: RecordVerb,
     engines: &Engines,
     catalogs: &[(HostId, Vec<Record>)],
     session: &Session,
 ) -> Result<Exit, Stop> {
-    let (host, record) = find_record(catalogs, &name.backup)?;
-    let changed = changed(host, record, verb, engines).await?;
+    let mut done = Vec::new();
+    for (host, record) in locked.find(catalogs)? {
+        done.push((host, changed(host, record, verb, engines).await?));
+    }
+    print(&done, session)
+}
+
+fn print(changed: &[(&HostId, Record)], session: &Session) -> Result<Exit, Stop> {
     if session.global.json {
-        output::print_json(&Row { host, record: &changed })?;
+        let rows: Vec<_> = changed.iter().map(|(host, record)| Row { host, record }).collect();
+        output::print_json(&rows)?;
     } else {
-        output::print(&record::listing([(host, &changed)].into_iter(), &session.view))?;
+        let rows = changed.iter().map(|(host, record)| (*host, record));
+        output::print(&record::listing(rows, &session.view))?;
     }
     Ok(Exit::Done)
 }
@@ -161,12 +208,5 @@ async fn waive(
             waived.push((host, changed(host, record, RecordVerb::Waive, engines).await?));
         }
     }
-    if session.global.json {
-        let rows: Vec<_> = waived.iter().map(|(host, record)| Row { host, record }).collect();
-        output::print_json(&rows)?;
-    } else {
-        let rows = waived.iter().map(|(host, record)| (*host, record));
-        output::print(&record::listing(rows, &session.view))?;
-    }
-    Ok(Exit::Done)
+    print(&waived, session)
 }

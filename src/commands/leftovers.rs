@@ -69,6 +69,7 @@ struct Undone {
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.place()?;
     let engines = session.listed(&place).await?;
+    session::tell_read_only(&engines, session).await?;
     let mut rows = Vec::new();
     for (host, client) in &engines {
         let left = client.leftovers(&request(&place, host)).await.map_err(session::stop)?;

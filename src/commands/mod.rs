@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod pair;
 pub(crate) mod plan;
+pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod run;

@@ -56,6 +56,9 @@ pub(crate) struct Arguments {
     /// Restore though processes use the primary
     #[arg(long, conflicts_with = "to")]
     force: bool,
+    /// Restore though the volume is not what the backup was made from
+    #[arg(long, conflicts_with = "to")]
+    accept_drift: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -82,10 +85,14 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         paths: &arguments.paths,
         to,
     };
-    let options =
-        RunOptions { no_wait: arguments.how.no_wait, force: arguments.force, ..RunOptions::default() };
+    let options = RunOptions {
+        no_wait: arguments.how.no_wait,
+        force: arguments.force,
+        accept_drift: arguments.accept_drift,
+        ..RunOptions::default()
+    };
     let submit = submission(session, &place, wanted, options).await?;
-    let client = place.coordinator(&submit.plan).await?;
+    let client = place.writing_coordinator(&submit.plan).await?;
     if in_place && !agreed(&client, &submit, arguments.yes, session).await? {
         return Err(Stop::new(Exit::Operator, "nothing was restored"));
     }

@@ -67,7 +67,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         (None, None) => return Err(Stop::usage("an operation, or --plan FILE, has to be named")),
     };
     submit.options.no_wait = arguments.how.no_wait;
-    let client = place.coordinator(&submit.plan).await?;
+    let client = place.writing_coordinator(&submit.plan).await?;
     start(&client, &submit, arguments.how, session).await
 }
 

@@ -89,6 +89,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
         }
     }
     let engines = session.listed(&place).await?;
+    session::tell_read_only(&engines, session).await?;
     let catalogs = catalogs(&engines).await?;
     let runs = runs(&engines).await?;
     let held = held(&engines).await?;

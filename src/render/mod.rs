@@ -14,6 +14,7 @@ mod mermaid;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod record;
+pub(crate) mod repair;
 mod routes;
 pub(crate) mod run;
 pub(crate) mod status;

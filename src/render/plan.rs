@@ -163,7 +163,7 @@ pub(crate) fn eviction_text(eviction: &Eviction, zone: &TimeZone) -> String {
     let Eviction { host, id, started, on_tape, .. } = eviction;
     let tape = match on_tape {
         Some(barcode) => format!("which is on tape {}", plain(barcode.as_str())),
-        None => "which is on no tape".to_owned(),
+        None => "which is on no tape: its only copy".to_owned(),
     };
     format!("evicts backup {host}:{id} of {}, {tape}", minute(*started, zone))
 }

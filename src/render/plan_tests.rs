@@ -7,7 +7,7 @@ use resplit_operations::{
     operation::On,
     pair::{PairRef, PairStatus},
     plan::{PlanData, PlanStep},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Site, Volume},
+    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
     units::Period,
 };
 use resplit_steps::contract::Preview;
@@ -26,7 +26,7 @@ fn site() -> Site {
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
     let pair = |group: &str, path: &str| Pair {
         copy_group: group.into(),
-        secondary: at("backupserver", path),
+        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
         settings: BTreeMap::new(),
     };
     let volume = Volume {

@@ -149,6 +149,7 @@ mod tests {
     fn record() -> Record {
         let report = CopyReport { entries: 24, bytes: 1_258_291, ..CopyReport::default() };
         let image = Image {
+            source: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,

@@ -1,6 +1,6 @@
 //! A run in full, as `resplit show` shows it.
 
-use resplit_engine::protocol::{Recovery, RunDetail, RunStatus, StepDetail, StepStatus};
+use resplit_engine::protocol::{Again, Recovery, RunDetail, RunStatus, StepDetail, StepStatus};
 
 use super::{
     plan::eviction_text,
@@ -56,6 +56,12 @@ pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
             field("costs", &eviction_text(eviction, &view.zone));
         }
     }
+    for window in &run.windows {
+        let (length, budget) = (window.length_ms, window.budget_ms);
+        let over = if window.is_over_budget() { ": over its budget" } else { "" };
+        let opened = second(window.opened, &view.zone);
+        field("window", &format!("{length} ms of at most {budget} ms, since {opened}{over}"));
+    }
     for line in &summary.result {
         field("result", &plain(line));
     }
@@ -87,7 +93,7 @@ fn steps(steps: &[StepDetail], view: &View) -> String {
 /// What is known of a step in its state.
 fn state(step: &StepDetail, view: &View) -> (Option<Tone>, String) {
     let (tone, what) = state_alone(&step.status, view);
-    let again = step.again.as_ref().map(|because| format!("again, since {because}"));
+    let again = step.again.as_ref().map(Again::words);
     let foreseen = step.recovery.as_ref().map(|recovery| match recovery {
         Recovery::Run { because } => format!("would run: {because}"),
         Recovery::Adopt { because } => format!("would be adopted: {because}"),
@@ -108,13 +114,17 @@ fn state_alone(status: &StepStatus, view: &View) -> (Option<Tone>, String) {
             let nth = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
             (Some(Tone::Warning), since + &nth)
         }
+        StepStatus::Retrying { attempt, at, failure } => {
+            let when = second(*at, &view.zone);
+            (Some(Tone::Warning), format!("try {attempt} failed at {when}: {}", failure.message))
+        }
         StepStatus::Done { began, at, summary, adopted } => {
             let how = adopted.as_ref().map(|because| format!(" (adopted: {because})")).unwrap_or_default();
             let what = if summary.is_empty() { String::new() } else { format!(": {summary}") };
             (Some(Tone::Good), format!("in {}{how}{what}", duration(between(*began, *at))))
         }
         StepStatus::Failed { failure, .. } => (Some(Tone::Bad), failure.message.clone()),
-        StepStatus::Skipped { because } => (None, because.clone()),
+        StepStatus::Skipped { because } => (None, format!("because {because}")),
         StepStatus::Parked { question, .. } => (Some(Tone::Warning), question.clone()),
     }
 }
@@ -157,6 +167,7 @@ mod tests {
             step: name.into(),
             kind: name.to_owned(),
             host: "backupserver".into(),
+            attempts: 1,
             status,
             again: None,
             recovery: None,
@@ -177,7 +188,7 @@ mod tests {
         let done = StepStatus::Done { began: at(0), at: at(61), summary: "locked".into(), adopted: None };
         let parked = StepStatus::Parked { attempt: 1, at: at(130), question: question.into() };
         let step_list = vec![step("mount", done), step("tape-backup", parked)];
-        let run = RunDetail { summary, held: false, binding: None, step_list };
+        let run = RunDetail { summary, held: false, binding: None, windows: Vec::new(), step_list };
         let view = View { colour: false, error_colour: false, width: 80, zone: TimeZone::UTC, now: at(200) };
         assert_eq!(
             detail(&run, &view),

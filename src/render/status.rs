@@ -98,8 +98,8 @@ fn failure(run: &RunSummary) -> String {
 /// That a run is held, and the commands that help.
 fn held(run: &RunSummary) -> String {
     format!(
-        "{0} was interrupted and is held, since its engine was started with --hold\n  next: resplit show {0}, then \
-         resplit resume {0}\n",
+        "{0} was interrupted and is held, since its engine was started with --hold, or only reads\n  next: resplit show \
+         {0}, then resplit resume {0}\n",
         run.run
     )
 }

@@ -186,6 +186,8 @@ impl Clock for SystemClock {
 #[derive(Clone)]
 pub struct Work {
     cancelled: Arc<AtomicBool>,
+    /// What stops this work when it is stopped.
+    whole: Vec<Arc<AtomicBool>>,
     progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -205,12 +207,19 @@ pub struct Progress {
 impl Work {
     /// Work that reports to `progress`. It is called from the thread that works; it must be quick.
     pub fn new(progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        Self { cancelled: Arc::default(), progress: Arc::new(progress) }
+        Self { cancelled: Arc::default(), whole: Vec::new(), progress: Arc::new(progress) }
     }
 
     /// Work that reports to nobody.
     pub fn silent() -> Self {
         Self::new(|_| {})
+    }
+
+    /// A part of this work: stopped with it, or alone. What it reports is reported of the whole.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let whole = self.whole.iter().chain([&self.cancelled]).map(Arc::clone).collect();
+        Self { cancelled: Arc::default(), whole, progress: Arc::clone(&self.progress) }
     }
 
     /// Reports how far it has come. Call it at most some ten times a second.
@@ -225,7 +234,7 @@ impl Work {
 
     /// Whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.whole.iter().chain([&self.cancelled]).any(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// A failure if it was asked to stop: for safe points of long work.

@@ -67,6 +67,13 @@ pub struct Window {
     pub budget_ms: u64,
 }
 
+impl Window {
+    /// Whether it took all of its budget, or more.
+    pub const fn is_over_budget(self) -> bool {
+        self.length_ms >= self.budget_ms
+    }
+}
+
 /// A record's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportFact {

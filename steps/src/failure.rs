@@ -4,6 +4,8 @@ use std::{fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Window;
+
 /// What a failure means for trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +32,9 @@ pub struct Failure {
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What was measured of the window that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 impl fmt::Display for Failure {
@@ -40,7 +45,7 @@ impl fmt::Display for Failure {
 
 impl Failure {
     fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), help: None }
+        Self { class, message: message.into(), help: None, window: None }
     }
 
     /// It would fail again.
@@ -73,6 +78,18 @@ impl Failure {
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// With what was measured of the window that it is about.
+    #[must_use]
+    pub const fn of_window(mut self, window: Window) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// Whether it is about a window that was over its budget.
+    pub fn is_over_budget(&self) -> bool {
+        self.window.is_some_and(|window| window.is_over_budget())
     }
 
     /// An I/O error at a path: what was being done, where, why. A full disk and a busy file are temporary.

@@ -369,3 +369,27 @@ fn an_engine_reports_what_it_waited_for() {
     assert_eq!(line, "ended 4\n");
     assert!(engine.wait().unwrap().success());
 }
+
+#[test]
+fn a_clock_that_is_set_ends_no_orphan_before_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, at) in [("back", "2001-01-01T00:00:00Z"), ("forward", "2099-01-01T00:00:00Z")] {
+        let mut command = shell(&directory.path().join(name), "sleep 0.6");
+        command.timeout = Some(Duration::from_secs(60));
+        let waiting = command.clone();
+        let first = thread::spawn(move || shims().run(&waiting, &Work::silent()));
+        let _ = running(&command);
+        kill(shim_of(&command).unwrap());
+        let file = command.directory.join("started.json");
+        let mut started: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        started["at"] = at.into();
+        fs::write(&file, started.to_string()).unwrap();
+        let began = Instant::now();
+        // An engine that starts now waits for what is left of a minute, whatever the wall clock says.
+        let ended = shims().run(&command, &Work::silent()).unwrap_err();
+        assert_eq!(ended.class, FailureClass::Unknown, "{ended}");
+        assert!(ended.message.contains("nobody saw how it ended"), "{ended}");
+        assert!(began.elapsed() > Duration::from_millis(200), "{name}: it was ended");
+        assert_eq!(first.join().unwrap().unwrap_err().class, FailureClass::Unknown);
+    }
+}

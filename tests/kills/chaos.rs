@@ -1,4 +1,4 @@
-//! Several operations at once, while engines, watchdogs and the shims of commands are killed at random moments.
+//! Several operations at once, while engines, watchdogs, shims and the commands under them are killed at random moments.
 
 use std::{
     env, fs,
@@ -68,7 +68,7 @@ fn site() -> (Site, Option<Mounted>) {
     (site, mounted)
 }
 
-/// The processes of a site that may be killed: its engines, and what they have started.
+/// The processes of a site that may be killed: its engines, their watchdogs and shims, and the commands themselves.
 fn victims(site: &Site) -> Vec<i32> {
     let place = site.path("").display().to_string();
     let mut found = site.engines();
@@ -79,6 +79,11 @@ fn victims(site: &Site) -> Vec<i32> {
         let verb = words.get(1).map(AsRef::as_ref);
         if matches!(verb, Some("shim" | "watchdog")) && words.iter().any(|word| word.starts_with(&place)) {
             found.push(pid);
+            // A shim's only child is the command.
+            let children = fs::read_to_string(entry.path().join(format!("task/{pid}/children")));
+            found.extend(
+                children.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()),
+            );
         }
     }
     found
@@ -152,7 +157,7 @@ fn work(site: &Site, operation: &str, primary: &Path, stop: &AtomicBool, mut dra
 
 #[test]
 fn nothing_is_left_of_chaos() {
-    let seconds = env::var("RESPLIT_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let seconds = env::var("RESPLIT_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let (site, mounted) = site();
     let primaries = [("documents", site.path("documents")), ("pictures", site.path("mounted/pictures"))];
     let (stop, killed, answering) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(()));

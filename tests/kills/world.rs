@@ -36,11 +36,13 @@ pub(crate) fn gone(pid: i32, limit: Duration) -> bool {
 pub(crate) fn ended(site: &Site, arguments: &[&str]) -> Output {
     let child = site.spawn(arguments);
     let pid = i32::try_from(child.id()).unwrap();
+    // Read while it runs: it may say more than a pipe holds.
+    let output = std::thread::spawn(move || child.wait_with_output().unwrap());
     let hangs = !gone(pid, LIMIT);
     if hangs {
         kill(pid, "KILL");
     }
-    let output = child.wait_with_output().unwrap();
+    let output = output.join().unwrap();
     if hangs {
         let open = site.output(&["runs", "--open", "--limit", "1000"]);
         let shown = site.output(&["show", arguments.last().unwrap_or(&"latest")]);

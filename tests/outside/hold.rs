@@ -54,8 +54,8 @@ fn what_is_held_is_shown_and_goes_on_when_it_is_resumed() {
     site.succeed(&["resume", "latest"]);
     let shown = site.json(&["show", "latest"]);
     assert_eq!((&shown["held"], &shown["status"]), (&Value::Null, &"done".into()), "{shown}");
-    assert!(step(&shown, "command")["again"].as_str().unwrap().contains("it "), "{shown}");
-    assert!(site.succeed(&["show", "latest"]).contains("again, since it "), "the reason is durable");
+    assert!(step(&shown, "command")["again"]["because"].as_str().unwrap().contains("it "), "{shown}");
+    assert!(site.succeed(&["show", "latest"]).contains("because it "), "the reason is durable");
     assert_eq!(fs::read_to_string(site.path("began")).unwrap(), "x\n", "it ran once");
     site.assert_clean();
 }
@@ -97,5 +97,5 @@ fn a_step_on_another_host_is_asked_about_there() {
     site.succeed(&["resume", "latest"]);
     let shown = site.json(&["show", "latest"]);
     assert_eq!(shown["status"], "done", "{shown}");
-    assert!(step(&shown, "command")["again"].is_string(), "{shown}");
+    assert!(step(&shown, "command")["again"]["because"].is_string(), "{shown}");
 }

@@ -3,17 +3,26 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod accepted;
+mod another_boot;
 mod array;
 mod concurrent;
+mod damaged;
+mod drift;
+mod durable;
 mod freeze;
+mod frozen_kills;
+mod full;
 mod hold;
 mod kills;
 mod ledgers;
 mod leftovers;
+mod lost_state;
 mod mounted;
 mod operators;
 mod quickstart;
 mod real_tree;
+mod reattach;
 mod restore;
+mod several;
 mod site;
 mod tape;

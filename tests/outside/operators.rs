@@ -87,3 +87,25 @@ fn a_restore_from_tape_needs_neither_a_split_pair_nor_the_primary() {
         assert_same_tree(&kept, &site.path("documents"));
     }
 }
+
+#[test]
+fn a_pair_is_locked_on_all_hosts_by_its_copy_group() {
+    let site = Site::small();
+    site.succeed(&["run", "documents", "--generation", "0"]);
+    let locked = site.json(&["catalog", "lock", "--copy-group", "VG01,vol01"]);
+    let hosts: Vec<_> = locked.as_array().unwrap().iter().map(|record| record["host"].clone()).collect();
+    assert_eq!(hosts, ["backupserver", "fileserver"], "{locked}");
+    let said = site.fail(&["run", "documents", "--generation", "0"], 4);
+    assert!(said.contains("VG01,vol01 is locked with backup"), "{said}");
+    // A lock of either host is enough.
+    site.succeed(&["catalog", "unlock", "fileserver:0000000001"]);
+    let said = site.fail(&["plan", "documents", "--generation", "0"], 4);
+    assert!(said.contains("of backupserver by an operator"), "{said}");
+    assert!(
+        site.fail(&["catalog", "unlock", "--copy-group", "VG02"], 2)
+            .contains("no backup is on a pair 'VG02'")
+    );
+    site.succeed(&["catalog", "unlock", "--copy-group", "VG01"]);
+    let shown = site.succeed(&["plan", "documents", "--generation", "0"]);
+    assert!(shown.contains("evicts backup"), "{shown}");
+}

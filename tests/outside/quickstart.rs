@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::site::{Site, assert_same_tree, copy_tree};
 
 /// The example, in a place of its own.
-fn quickstart() -> Site {
+pub(crate) fn quickstart() -> Site {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
     let site = Site::new("", &[]);
     for name in ["site.yaml", "operations", "documents"] {

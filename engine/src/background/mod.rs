@@ -67,6 +67,24 @@ pub async fn ensure(start: &Start) -> Result<Client, StartError> {
     }
 }
 
+/// The same, of an engine that starts now: one that listens and is idle is ended first.
+pub async fn restart(start: &Start) -> Result<Client, StartError> {
+    let client = Client::of(&start.state);
+    if let Some(pid) = listener(&client).await?
+        && let Some(process) = Process::of(pid)?
+    {
+        match client.stop().await {
+            Ok(()) | Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {
+                if tokio::time::timeout(PATIENCE, process.gone()).await.is_err() {
+                    return Err(StartError::Slow(format!("the engine does not end within {PATIENCE:?}")));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    ensure(start).await
+}
+
 async fn reach(start: &Start) -> Result<Client, StartError> {
     let client = Client::of(&start.state);
     let _ = belonging::check(&start.state, &start.site).map_err(StartError::Directory)?;

@@ -69,6 +69,7 @@ mod tests {
             hold: false,
             held: Vec::new(),
             store: None,
+            read_only: None,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
 
 mod accepted;
 mod cartridge;
+mod drift;
 mod generation;
 mod source;
 
@@ -73,6 +74,11 @@ pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
             generation::choose_for_tape(known, &mut binding)?;
         }
         Purpose::FilesFromTape => source::tape(known, &mut binding)?,
+    }
+    let in_place = matches!(known.plan.purpose, Purpose::RestoreFromDisk | Purpose::RestoreFromTape);
+    if let Some(source) = binding.source.as_ref().filter(|_| in_place) {
+        let record = source.record.clone();
+        drift::check(known, &record, &mut binding)?;
     }
     if matches!(known.plan.purpose, Purpose::Backup | Purpose::RestoreFromTape) {
         binding.evictions = evictions(known, &binding);

@@ -23,8 +23,8 @@ pub use self::{error::ClientError, lines::Lines};
 use crate::{
     protocol::{
         Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-        Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released, RunDetail, RunSummary,
-        RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+        Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released, Repair, RepairRequest,
+        RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
@@ -154,7 +154,7 @@ impl Client {
         self.post("/v1/leases", request, SMALL_BODY).await
     }
 
-    /// Returns when the engine's host has seen more releases than `releases`.
+    /// Returns when its host's count of releases is another than `releases`.
     pub async fn lease_wait(&self, releases: u64) -> Answered<()> {
         self.get(format!("/v1/leases/wait?releases={releases}")).await
     }
@@ -183,6 +183,11 @@ impl Client {
     /// Undoes leftovers that may be undone.
     pub async fn release_leftovers(&self, request: &ReleaseRequest) -> Answered<Vec<Released>> {
         self.post("/v1/leftovers/release", request, LARGE_BODY).await
+    }
+
+    /// What a repair of the engine's damaged store would give up; or, confirmed, repairs it: the engine exits then.
+    pub async fn repair(&self, request: &RepairRequest) -> Answered<Repair> {
+        self.post("/v1/repair", request, LARGE_BODY).await
     }
 
     /// Places a file into the staging directory of the engine's host, whole or not at all, and returns its path there.

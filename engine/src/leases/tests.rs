@@ -18,7 +18,7 @@ struct Host {
 fn host() -> Host {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(directory.path()).unwrap();
-    let leases = Leases::new(&store, Timestamp::UNIX_EPOCH).unwrap();
+    let leases = Leases::new(&store, &me()).unwrap();
     Host { store, leases, _directory: directory }
 }
 
@@ -163,11 +163,11 @@ fn a_run_that_is_still_to_be_finished_keeps_what_its_dead_engine_took() {
 fn leases_outlive_the_engine_in_the_store() {
     let host = host();
     let _ = granted(&host.ask("a", &me(), &[(volume("v"), 1), (drive(), 1)]));
-    assert_eq!(Leases::new(&host.store, Timestamp::UNIX_EPOCH).unwrap().all().len(), 2);
+    assert_eq!(Leases::new(&host.store, &me()).unwrap().all().len(), 2);
     let mut released = host.leases.release(&host.store, &"a".into()).unwrap();
     released.sort();
     assert_eq!(released, [volume("v"), drive()]);
-    assert!(Leases::new(&host.store, Timestamp::UNIX_EPOCH).unwrap().all().is_empty());
+    assert!(Leases::new(&host.store, &me()).unwrap().all().is_empty());
     assert!(host.leases.release(&host.store, &"a".into()).unwrap().is_empty());
 }
 
@@ -208,4 +208,18 @@ async fn the_end_of_an_owner_whose_run_is_to_be_finished_wakes_nobody() {
     let wait = host.leases.wait(&host.store, seen, |_| true);
     assert!(tokio::time::timeout(Duration::from_millis(100), wait).await.is_err());
     assert_eq!(host.holders(), ["volume/v/parked"]);
+}
+
+#[tokio::test]
+async fn whoever_waits_with_the_count_of_an_engine_that_is_gone_looks_again_at_once() {
+    let host = host();
+    let _ = granted(&host.ask("a", &me(), &[(volume("v"), 1)]));
+    let seen = releases(&host.ask("b", &me(), &[(volume("v"), 1)]));
+    // Whatever the two processes' clocks say, and whichever of the two numbers is the larger.
+    for ticks in 1..20 {
+        let next = Owner { start_time: me().start_time + ticks, ..me() };
+        let leases = Leases::new(&host.store, &next).unwrap();
+        let wait = leases.wait(&host.store, seen, |_| true);
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap();
+    }
 }

@@ -15,7 +15,10 @@ use std::{
 
 use jiff::Timestamp;
 use resplit_operations::ids::{BackupId, RunId};
-use resplit_steps::failure::Failure;
+use resplit_steps::{
+    drivers::{quiesce::Watchdog, shim::Running},
+    failure::Failure,
+};
 
 use self::runs::Standing;
 pub(crate) use self::undo::release;
@@ -49,6 +52,8 @@ enum Undo {
     Tell,
     RemoveFile(PathBuf),
     RemoveDirectory(PathBuf),
+    EndCommand(Running),
+    EndWatchdog(Watchdog),
     /// By what an operator does: the run is resumed if it can be and that helps, else this.
     By {
         resume: bool,

@@ -99,14 +99,17 @@ fn commands(engine: &Engine) -> Vec<Found> {
         commands.iter().filter(|command| command.running.is_some()).map(|c| c.run.clone()).collect();
     for command in commands {
         let run = Some(RunId(command.run.clone()));
-        if let Some(pid) = command.running {
+        if let Some(running) = command.running {
+            let (pid, program) = (running.pid(), command.program);
+            // Where its directory was removed nobody knows any more what it is.
+            let name = if program.is_empty() { "a command".to_owned() } else { format!("'{program}'") };
             found.push(Found {
                 kind: LeftoverKind::Process,
                 key: command.directory.display().to_string(),
-                what: format!("'{}' runs as, or under, process {pid}", command.program),
+                what: format!("{name} runs as, or under, process {pid}"),
                 since: command.since,
                 run,
-                undo: Undo::by(format!("wait for it, or: kill {pid}")),
+                undo: Undo::EndCommand(running),
             });
         } else if !working.contains(&command.run) && idle.insert(command.run.clone()) {
             let path = directory.join(&command.run);
@@ -139,13 +142,13 @@ fn freezes(engine: &Engine, request: &LeftoversRequest, known: &[Found]) -> Vec<
             found.push(Found {
                 kind: LeftoverKind::Process,
                 key: format!("watchdog {path}"),
-                what: format!("a watchdog of {path} that no engine holds runs as process {}", watchdog.pid),
+                what: format!(
+                    "a watchdog of {path} that no engine holds runs as process {}",
+                    watchdog.process.pid
+                ),
                 since: None,
                 run: None,
-                undo: Undo::by(format!(
-                    "it thaws and ends by itself when its budget ends; at once: kill {}",
-                    watchdog.pid
-                )),
+                undo: Undo::EndWatchdog(watchdog.clone()),
             });
         }
     }

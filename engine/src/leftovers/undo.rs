@@ -63,6 +63,8 @@ fn undo_here(engine: &Arc<Engine>, run: Option<&RunId>, undo: &Undo) -> Result<(
         }
         (Undo::RemoveFile(path), _) => removed(path, fs::remove_file(path)),
         (Undo::RemoveDirectory(path), _) => removed(path, fs::remove_dir_all(path)),
+        (Undo::EndCommand(running), _) => running.end(),
+        (Undo::EndWatchdog(watchdog), _) => watchdog.end(),
         // Never releasable, and told elsewhere.
         (Undo::Unlock(_) | Undo::Lease | Undo::Tell | Undo::By { .. }, _) => Ok(()),
     }

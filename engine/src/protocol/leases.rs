@@ -49,7 +49,7 @@ pub enum LeaseReply {
     Held {
         /// By whom.
         by: Vec<Lease>,
-        /// How many releases this host has seen: `lease_wait` returns when there are more.
+        /// This host's count of releases: `lease_wait` returns when it is another.
         releases: u64,
     },
 }

@@ -9,6 +9,7 @@ use resplit_operations::ids::RunId;
 use resplit_operations::ids::StepId;
 use resplit_operations::plan::Plan;
 use resplit_operations::plan::Purpose;
+use resplit_steps::facts::Window;
 use resplit_steps::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,9 @@ pub struct RunOptions {
     pub backup: Option<Selector>,
     /// Restore even though processes use the primary.
     pub force: bool,
+    /// Restore even over something else than the backup was made from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accept_drift: bool,
     /// What was accepted beforehand: refused if the plan means anything else by the time it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Box<Binding>>,
@@ -146,6 +150,9 @@ pub struct RunDetail {
     pub held: bool,
     /// What the plan meant, once it was bound.
     pub binding: Option<Binding>,
+    /// Its windows, good and bad, as they were measured, in the order in which they were closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
     /// The steps, in topological order.
     pub step_list: Vec<StepDetail>,
 }
@@ -159,15 +166,65 @@ pub struct StepDetail {
     pub kind: String,
     /// Its host.
     pub host: HostId,
+    /// How often it was tried.
+    pub attempts: u32,
     /// Its state.
     #[serde(flatten)]
     pub status: StepStatus,
-    /// Why it ran again, or ran on, after it had been interrupted, if so.
+    /// Why it last ran again, or ran on, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub again: Option<String>,
+    pub again: Option<Again>,
     /// What recovery would do of it, where the run was interrupted and is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+}
+
+/// Why a step ran, or runs, again, or ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Again {
+    /// It was asked about, and had not happened: the same try ran again.
+    RanAgain {
+        /// How that is known.
+        because: String,
+    },
+    /// It was asked about, and still ran, or had ended unseen: it was waited for.
+    Reattached {
+        /// How that is known.
+        because: String,
+    },
+    /// A try failed for a reason that may pass: another one was made.
+    Retried {
+        /// How it failed.
+        because: String,
+    },
+    /// It was set back, whatever it had come to: the window that it is part of was lost, or an operator resumed the run.
+    SetBack {
+        /// Why.
+        because: String,
+    },
+}
+
+impl Again {
+    /// The reason.
+    pub fn because(&self) -> &str {
+        match self {
+            Self::RanAgain { because }
+            | Self::Reattached { because }
+            | Self::Retried { because }
+            | Self::SetBack { because } => because,
+        }
+    }
+
+    /// It in words, with the reason.
+    pub fn words(&self) -> String {
+        match self {
+            Self::RanAgain { because } => format!("ran again because {because}"),
+            Self::Reattached { because } => format!("re-attached because {because}"),
+            Self::Retried { because } => format!("tried again because: {because}"),
+            Self::SetBack { because } => format!("set back because {because}"),
+        }
+    }
 }
 
 /// What recovery would do of a step that was interrupted.
@@ -214,6 +271,15 @@ pub enum StepStatus {
         /// Since when.
         at: Timestamp,
     },
+    /// Its last try failed, and another one follows.
+    Retrying {
+        /// Which try failed, from 1.
+        attempt: u32,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
     /// It is done.
     Done {
         /// When it began, and
@@ -254,6 +320,7 @@ impl StepStatus {
         match self {
             Self::Waiting => "waiting",
             Self::Started { .. } => "started",
+            Self::Retrying { .. } => "retrying",
             Self::Done { .. } => "done",
             Self::Failed { .. } => "failed",
             Self::Skipped { .. } => "skipped",

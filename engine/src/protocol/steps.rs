@@ -14,6 +14,8 @@ use resplit_steps::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+use super::Again;
+
 /// Asks another host's engine to run one step. Asked again with the same run, step, attempt and token it is answered, not repeated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepRequest {
@@ -56,7 +58,7 @@ pub enum StepMessage {
         end: Box<StepEnd>,
         /// Why it ran again, or ran on, after it had been interrupted, if so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        again: Option<String>,
+        again: Option<Again>,
     },
 }
 
@@ -81,7 +83,8 @@ pub enum StepEnd {
     Parked {
         /// The question.
         question: String,
-        /// The host could not be asked: then the same try is asked about again, rather than a new one made.
+        /// It could not be asked about, since its host could not be reached or the world did not say: then the same try
+        /// is asked about again, rather than a new one made.
         #[serde(default)]
         unreachable: bool,
     },

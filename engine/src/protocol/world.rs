@@ -4,11 +4,11 @@ use super::Lease;
 use resplit_operations::bound::Binding;
 use resplit_operations::ids::HostId;
 use resplit_operations::ids::LibraryId;
-use resplit_operations::ids::RunId;
 use resplit_operations::ids::StepId;
+use resplit_operations::ids::VolumeId;
 use resplit_operations::pair::PairRef;
 use resplit_operations::pair::PairState;
-use resplit_operations::record::Record;
+use resplit_operations::record::{Record, VolumeSource};
 use resplit_operations::site::Library;
 use resplit_operations::site::PairDriverKind;
 use resplit_steps::contract::Preview;
@@ -16,6 +16,7 @@ use resplit_steps::drivers::media::Cartridge;
 use resplit_steps::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What a plan would do now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct WorldRequest {
     pub pairs: Vec<(PairDriverKind, PairRef)>,
     /// The libraries to be asked, with absolute paths.
     pub libraries: BTreeMap<LibraryId, Library>,
+    /// The primaries to be looked at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub primaries: BTreeMap<VolumeId, PathBuf>,
 }
 
 /// The state of the world, as one host sees it.
@@ -68,10 +72,11 @@ pub struct World {
     pub pairs: Vec<PairView>,
     /// The cartridges that were asked, or why they cannot be told.
     pub cartridges: BTreeMap<LibraryId, Result<Vec<Cartridge>, Failure>>,
+    /// What the primaries are made of that were looked at, or why that cannot be told.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<VolumeId, Result<VolumeSource, Failure>>,
     /// The leases that it has given.
     pub leases: Vec<Lease>,
-    /// Runs that are parked here.
-    pub parked: Vec<RunId>,
 }
 
 /// A pair, and what its driver says of it.

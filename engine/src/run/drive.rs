@@ -4,30 +4,26 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use resplit_operations::{action::Action, bound::Binding, ids::HostId, operation::On, site::Site};
-use resplit_steps::{
-    context::Work,
-    contract::{Intent, Outcome},
-    facts::Facts,
-    failure::{Failure, FailureClass},
-};
+use resplit_steps::{context::Work, contract::Intent, failure::Failure};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    conclude::{Concluded, Told},
     decide::{Decision, decide},
+    journal::steps::StepEvent,
     launch,
     state::RunState,
 };
 use crate::{
     engine::Engine,
-    protocol::{Event, StepEnd, StepStatus, What},
-    rows::{StepRow, step_key},
-    store::{StoreError, Table},
+    protocol::{Again, Event, StepEnd, What},
+    rows::StepState,
     transaction::Transaction,
 };
 
@@ -65,7 +61,7 @@ impl Control {
 /// What comes back to the loop.
 enum Message {
     /// A step that was launched has ended.
-    Ended { node: NodeIndex, end: Box<StepEnd>, again: Option<String> },
+    Ended { node: NodeIndex, end: Box<StepEnd>, again: Option<Again> },
     /// The pause before a step's next try is over.
     Again { node: NodeIndex },
 }
@@ -81,10 +77,11 @@ pub(crate) struct Driver {
     receiver: mpsc::UnboundedReceiver<Message>,
     running: usize,
     /// How many steps run between quiesce and the record of the backup.
-    held: usize,
-    began: BTreeMap<NodeIndex, Timestamp>,
+    pub(super) held: usize,
+    /// When each began, by the wall clock for people, and by one that nobody sets for how long it took.
+    pub(super) began: BTreeMap<NodeIndex, (Timestamp, Instant)>,
     /// Tries of this turn of the run, which is what `retry` limits.
-    tries: BTreeMap<NodeIndex, u32>,
+    pub(super) tries: BTreeMap<NodeIndex, u32>,
 }
 
 impl Driver {
@@ -112,8 +109,10 @@ impl Driver {
     async fn drive_on(&mut self) -> Result<(), Failure> {
         for node in self.interrupted() {
             let row = self.state.row_of(node).clone();
-            let _ = self.began.insert(node, self.engine.clock.now());
-            self.launch(node, row.attempts, row.intent.unwrap_or_default(), true);
+            let _ = self.began.insert(node, (self.engine.clock.now(), Instant::now()));
+            if let StepState::Started { intent, .. } = row.state {
+                self.launch(node, row.attempts, intent, true);
+            }
         }
         self.begin_free().await?;
         let mut told_to_stop = false;
@@ -137,8 +136,7 @@ impl Driver {
 
     /// Steps with an intent and without an outcome: they are probed before anything runs again.
     fn interrupted(&self) -> Vec<NodeIndex> {
-        let started =
-            |node: &NodeIndex| matches!(self.state.row_of(*node).status, StepStatus::Started { .. });
+        let started = |node: &NodeIndex| self.state.row_of(*node).is_started();
         self.state.order().iter().copied().filter(started).collect()
     }
 
@@ -185,224 +183,77 @@ impl Driver {
         let engine = Arc::clone(&self.engine);
         let shared = engine.changing.read().await;
         let mut transaction = Transaction::new(&engine)?;
-        let mut events = Vec::new();
+        let mut told = Told::new();
         let mut begin: Vec<(NodeIndex, u32, Intent)> = Vec::new();
-        let mut again: Vec<(NodeIndex, Duration)> = Vec::new();
+        let mut later: Vec<(NodeIndex, Duration)> = Vec::new();
         for message in messages {
             self.running -= 1;
-            let (node, end) = match message {
+            match message {
                 Message::Ended { node, end, again } => {
-                    if again.is_some() {
-                        self.state.row_mut(node).again = again;
-                    }
-                    (node, *end)
+                    let _ = self.control.works().remove(&node);
+                    let concluded = self.conclude(&mut transaction, node, *end, again, &mut told)?;
+                    self.follow(node, concluded, &mut free, &mut later);
                 }
-                // It has begun, and so has failed: what undoes it runs.
-                Message::Again { node } if self.control.is_cancelled() => {
-                    (node, StepEnd::Failed { failure: Failure::cancelled() })
-                }
-                Message::Again { node } => {
-                    free.push_back(node);
-                    continue;
-                }
-            };
-            let _ = self.control.works().remove(&node);
-            match self.conclude(&mut transaction, node, end, &mut events)? {
-                Concluded::Over => free.extend(self.state.note_end(node)),
-                Concluded::Again(pause) => again.push((node, pause)),
-                Concluded::Parked => {}
+                Message::Again { node } => free.push_back(node),
             }
         }
         while let Some(node) = free.pop_front() {
-            if let Decision::Skip(because) = decide(&self.state, node, self.control.is_cancelled()) {
-                self.set(
-                    &mut transaction,
-                    node,
-                    StepRow {
-                        status: StepStatus::Skipped { because: because.clone() },
-                        ..self.state.row_of(node).clone()
-                    },
-                )?;
-                events.push((node, What::Skipped { because }));
-                free.extend(self.state.note_end(node));
+            // What it needs may have been set back since.
+            if !self.state.is_free(node) {
+                continue;
+            }
+            let (cancelled, retries) = (self.control.is_cancelled(), !self.state.row_of(node).is_waiting());
+            if retries && cancelled {
+                // It has begun, and so has failed: what undoes it runs.
+                self.note(&mut transaction, node, &StepEvent::Cancelled { at: engine.clock.now() })?;
+                told.push((node, What::Failed { failure: Failure::cancelled(), retry_in_ms: None }));
+                self.follow(node, Concluded::Over, &mut free, &mut later);
+                continue;
+            }
+            // What is tried again was decided about when it first began.
+            let decision = if retries { Decision::Run } else { decide(&self.state, node, cancelled) };
+            if let Decision::Skip(because) = decision {
+                self.note(&mut transaction, node, &StepEvent::Skipped { because: because.clone() })?;
+                told.push((node, What::Skipped { because }));
+                self.follow(node, Concluded::Over, &mut free, &mut later);
                 continue;
             }
             match self.intend(&mut transaction, node).await? {
                 Ok((attempt, intent)) => begin.push((node, attempt, intent)),
                 Err(failure) => {
                     let end = StepEnd::Failed { failure };
-                    match self.conclude(&mut transaction, node, end, &mut events)? {
-                        Concluded::Over => free.extend(self.state.note_end(node)),
-                        Concluded::Again(pause) => again.push((node, pause)),
-                        Concluded::Parked => {}
-                    }
+                    let concluded = self.conclude(&mut transaction, node, end, None, &mut told)?;
+                    self.follow(node, concluded, &mut free, &mut later);
                 }
             }
         }
         transaction.commit(&engine).await?;
         drop(shared);
         let started = |(node, attempt, _): &(_, u32, _)| (*node, What::Started { attempt: *attempt });
-        events.extend(begin.iter().map(started));
-        self.tell(events);
+        told.extend(begin.iter().map(started));
+        self.tell(told);
         for (node, attempt, intent) in begin {
             self.launch(node, attempt, intent, false);
         }
-        for (node, pause) in again {
+        for (node, pause) in later {
             self.launch_later(node, pause);
         }
         Ok(())
     }
 
-    /// Prepares a step and adds its intent to the commit; or says why it cannot begin.
-    async fn intend(
+    /// Adds what follows the end of a step to what is free, now or later.
+    fn follow(
         &mut self,
-        transaction: &mut Transaction,
         node: NodeIndex,
-    ) -> Result<Result<(u32, Intent), Failure>, StoreError> {
-        let attempt = self.state.row_of(node).attempts + 1;
-        let _ = self.began.insert(node, self.engine.clock.now());
-        *self.tries.entry(node).or_default() += 1;
-        let step = self.state.step(node).clone();
-        let intent = if step.host == self.engine.host {
-            let task = launch::task(self, node, attempt);
-            match task.prepare(&self.engine, transaction.catalog.clone()).await {
-                Ok(intent) => intent,
-                Err(failure) => {
-                    self.state.row_mut(node).attempts = attempt;
-                    return Ok(Err(failure));
-                }
-            }
-        } else {
-            Intent { changes: self.marks(transaction, &step.action), ..Intent::default() }
-        };
-        transaction.intend(&self.engine, self.state.run(), &step.id, &intent)?;
-        let status = StepStatus::Started { attempt, at: self.engine.clock.now() };
-        self.set(
-            transaction,
-            node,
-            StepRow {
-                status,
-                attempts: attempt,
-                intent: Some(intent.clone()),
-                facts: None,
-                again: self.state.row_of(node).again.clone(),
-            },
-        )?;
-        Ok(Ok((attempt, intent)))
-    }
-
-    /// What the coordinator's own catalog loses by a step of another host: a restore from tape overwrites a secondary
-    /// there, and this host's records of it are stale before it begins.
-    fn marks(
-        &self,
-        transaction: &Transaction,
-        action: &Action,
-    ) -> Vec<resplit_operations::record::CatalogChange> {
-        let Action::TapeRestore(restore) = action else { return Vec::new() };
-        if restore.to.is_some() {
-            return Vec::new();
+        concluded: Concluded,
+        free: &mut VecDeque<NodeIndex>,
+        later: &mut Vec<(NodeIndex, Duration)>,
+    ) {
+        match concluded {
+            Concluded::Over => free.extend(self.state.note_end(node)),
+            Concluded::Again(nodes, pause) => later.extend(nodes.into_iter().map(|node| (node, pause))),
+            Concluded::Parked => {}
         }
-        let reason = format!("restore from tape by run {}", self.state.run());
-        let groups: Vec<_> = self.binding.pairs.values().map(|bound| &bound.pair.copy_group).collect();
-        let hit = transaction.catalog.iter().filter(|record| groups.iter().any(|group| record.is_on(group)));
-        hit.map(|record| resplit_operations::record::CatalogChange::MarkStale {
-            id: record.id,
-            reason: reason.clone(),
-        })
-        .collect()
-    }
-
-    /// Adds how a step ended to the commit.
-    fn conclude(
-        &mut self,
-        transaction: &mut Transaction,
-        node: NodeIndex,
-        end: StepEnd,
-        events: &mut Vec<(NodeIndex, What)>,
-    ) -> Result<Concluded, StoreError> {
-        let now = self.engine.clock.now();
-        let row = self.state.row_of(node).clone();
-        // One that was interrupted began under an engine that is gone; how long it took says nothing of the next.
-        let began_here = self.began.get(&node).copied();
-        let began = began_here.unwrap_or(match row.status {
-            StepStatus::Started { at, .. } => at,
-            _ => now,
-        });
-        match end {
-            StepEnd::Done { outcome, adopted } => {
-                self.conclude_done(transaction, node, &outcome)?;
-                let took_ms = u64::try_from(now.duration_since(began).as_millis()).unwrap_or(0);
-                if adopted.is_none() && began_here.is_some() {
-                    let key = format!("{}/{}", self.state.plan.operation, self.state.step(node).id);
-                    transaction.batch.put(Table::History, &key, &took_ms)?;
-                }
-                let summary = outcome.summary;
-                let status =
-                    StepStatus::Done { began, at: now, summary: summary.clone(), adopted: adopted.clone() };
-                let facts = (outcome.facts != Facts::default()).then(|| Box::new(outcome.facts));
-                if let Some(facts) = &facts {
-                    self.state.facts.add(Facts::clone(facts));
-                }
-                self.set(transaction, node, StepRow { status, intent: None, facts, ..row })?;
-                events.push((node, What::Done { summary, took_ms, adopted }));
-                Ok(Concluded::Over)
-            }
-            StepEnd::Failed { failure } => {
-                let retry = self.state.step(node).retry;
-                let tries = self.tries.get(&node).copied().unwrap_or(1);
-                let worth = failure.class == FailureClass::Temporary && !self.control.is_cancelled();
-                if worth && tries < retry.attempts {
-                    let pause = retry.pause.duration().saturating_mul(1 << (tries - 1).min(16));
-                    let retry_in_ms = Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-                    self.set(transaction, node, row)?;
-                    events.push((node, What::Failed { failure, retry_in_ms }));
-                    return Ok(Concluded::Again(pause));
-                }
-                let status = StepStatus::Failed { at: now, failure: failure.clone() };
-                self.set(transaction, node, StepRow { status, ..row })?;
-                events.push((node, What::Failed { failure, retry_in_ms: None }));
-                Ok(Concluded::Over)
-            }
-            StepEnd::Parked { question, unreachable } => {
-                let status =
-                    StepStatus::Parked { attempt: row.attempts, at: now, question: question.clone() };
-                let intent = row.intent.clone().filter(|_| unreachable);
-                self.set(transaction, node, StepRow { status, intent, ..row })?;
-                events.push((node, What::Parked { question }));
-                Ok(Concluded::Parked)
-            }
-        }
-    }
-
-    fn conclude_done(
-        &self,
-        transaction: &mut Transaction,
-        node: NodeIndex,
-        outcome: &Outcome,
-    ) -> Result<(), StoreError> {
-        if self.state.step(node).host == self.engine.host {
-            return transaction.conclude(&self.engine, self.state.run(), outcome);
-        }
-        // The other host has entered its own records. This one's record is on tape now, too.
-        if let Some(tape) = &outcome.facts.on_tape {
-            let changes = super::finish::on_tape(&transaction.catalog, tape);
-            transaction.change(&self.engine, &changes);
-        }
-        Ok(())
-    }
-
-    fn set(
-        &mut self,
-        transaction: &mut Transaction,
-        node: NodeIndex,
-        row: StepRow,
-    ) -> Result<(), StoreError> {
-        let key = step_key(self.state.run(), self.state.place(node));
-        transaction.batch.put(Table::Steps, &key, &row)?;
-        self.held -= usize::from(is_held(&self.state, node));
-        *self.state.row_mut(node) = row;
-        self.held += usize::from(is_held(&self.state, node));
-        Ok(())
     }
 
     /// Begins a step whose intent is durable; or, if it was interrupted, asks what became of it first.
@@ -438,30 +289,23 @@ impl Driver {
     }
 
     /// Tells what one turn came to.
-    fn tell(&self, events: Vec<(NodeIndex, What)>) {
+    fn tell(&self, told: Told) {
         let (time, run) = (self.engine.clock.now(), self.state.run());
         let event = |(node, what)| {
             let step = self.state.step(node);
             let (step, host) = (Some(step.id.clone()), Some(step.host.clone()));
             Event { time, run: run.clone(), step, host, what }
         };
-        self.engine.logs.tell_all(run, &events.into_iter().map(event).collect::<Vec<_>>());
+        self.engine.logs.tell_all(run, &told.into_iter().map(event).collect::<Vec<_>>());
     }
 }
 
 /// Whether a step runs between quiesce and the record of the backup. Nothing is stopped while one does: what is held is
 /// released sooner that way.
-fn is_held(state: &RunState, node: NodeIndex) -> bool {
+pub(super) fn is_held(state: &RunState, node: NodeIndex) -> bool {
     let held = matches!(
         state.step(node).action,
         Action::Quiesce(_) | Action::Split(_) | Action::Thaw(_) | Action::Record(_)
     );
-    held && matches!(state.row_of(node).status, StepStatus::Started { .. })
-}
-
-/// What the end of a step means for the run.
-enum Concluded {
-    Over,
-    Again(Duration),
-    Parked,
+    held && state.row_of(node).is_started()
 }

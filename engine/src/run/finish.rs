@@ -3,19 +3,27 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
-    ids::HostId,
+    ids::{HostId, RunId},
     plan::{Purpose, Resource},
     record::{CatalogChange, Medium, Record, TapeState},
+    site::Site,
 };
 use resplit_steps::failure::{Failure, FailureClass};
 
-use super::{load, state::RunState};
+use super::{
+    journal::{
+        runs::{self, RunEvent},
+        steps::StepEvent,
+    },
+    load,
+    state::RunState,
+};
 use crate::{
     client::Client,
     engine::Engine,
-    protocol::{Event, RunStatus, StepStatus, What},
-    rows::{RunRow, StepRow, step_key},
-    store::{Batch, Table},
+    protocol::{Event, RunStatus, What},
+    rows::{RunRow, StepState},
+    store::Batch,
 };
 
 /// What came of a run whose steps have gone as far as they go.
@@ -24,9 +32,10 @@ pub(crate) fn status(state: &RunState, cancelled: bool) -> RunStatus {
     let mut failed = None;
     for node in state.order() {
         let step = state.step(*node);
-        match &state.row_of(*node).status {
-            StepStatus::Parked { question, .. } => drop(questions.insert(step.id.clone(), question.clone())),
-            StepStatus::Failed { failure, .. } if failed.is_none() => {
+        match &state.row_of(*node).state {
+            StepState::Parked { question, .. } => drop(questions.insert(step.id.clone(), question.clone())),
+            // What is measured at the end of a window says more than what was stopped when it ended.
+            StepState::Failed { failure, .. } if failed.is_none() || failure.is_over_budget() => {
                 let message = format!("{} on {}: {}", step.id, step.host, failure.message);
                 failed = Some(Failure { message, ..failure.clone() });
             }
@@ -45,6 +54,7 @@ pub(crate) fn status(state: &RunState, cancelled: bool) -> RunStatus {
 /// Ends a run: undoes what it left, releases what it held, and records what came of it. Gives the event that says so.
 pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunStatus) -> Event {
     let parked = matches!(status, RunStatus::Parked { .. });
+    let mut unreleased = Vec::new();
     if !parked {
         let told = {
             let (engine, run) = (Arc::clone(engine), state.run().clone());
@@ -55,19 +65,13 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
             Ok(Err(failure)) => note(engine, &state, failure.message),
             Err(error) => note(engine, &state, error.to_string()),
         }
-        state.row.unreleased = others(&state, &engine.host);
-        release_at(engine, &mut state.row, &state.plan.site).await;
+        let to_tell = others(&state, &engine.host);
+        unreleased = release_at(engine, state.run(), to_tell, &state.plan.site).await;
     }
     let records = engine.catalog().unwrap_or_default();
-    state.row.result = result(&state, &status, &records);
-    state.row.status = status;
-    state.row.ended = Some(engine.clock.now());
-    let mut batch = Batch::default();
-    let written = match load::put_row(&mut batch, &state.row) {
-        Ok(()) => engine.store.commit_async(batch).await.map(|_| ()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = written {
+    let result = result(&state, &status, &records);
+    let ended = RunEvent::Ended { at: engine.clock.now(), status, result, unreleased };
+    if let Err(error) = write_end(engine, &mut state, &ended).await {
         tracing::error!(run = %state.run(), "cannot record the end of the run: {error}");
     }
     if !parked {
@@ -75,7 +79,7 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
             Ok(resources) => export_catalogs(engine, &resources),
             Err(error) => tracing::error!(run = %state.run(), "cannot release its leases: {error}"),
         }
-        if let Err(failure) = engine.forget_old_runs() {
+        if let Err(failure) = engine.note_end() {
             tracing::warn!("cannot forget old runs: {failure}");
         }
     }
@@ -88,25 +92,37 @@ pub(crate) async fn end(engine: &Arc<Engine>, mut state: RunState, status: RunSt
 pub(crate) async fn park(engine: &Arc<Engine>, state: &mut RunState, failure: &Failure) -> RunStatus {
     let question =
         format!("it was begun, and what became of it cannot be asked ({failure}): answer redo to ask again");
-    let mut batch = Batch::default();
-    let mut written = Ok(());
-    for node in state.order().to_vec() {
-        let row = state.row_of(node).clone();
-        let StepStatus::Started { attempt, .. } = row.status else { continue };
-        let status = StepStatus::Parked { attempt, at: engine.clock.now(), question: question.clone() };
-        let intent = Some(row.intent.clone().unwrap_or_default());
-        *state.row_mut(node) = StepRow { status, intent, ..row };
-        let key = step_key(state.run(), state.place(node));
-        written = written.and_then(|()| batch.put(Table::Steps, &key, state.row_of(node)));
-    }
-    let written = match written {
-        Ok(()) => engine.store.commit_async(batch).await.map(drop),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = written {
+    if let Err(error) = park_started(engine, state, &question).await {
         tracing::error!(run = %state.run(), "cannot record that the run is parked: {error}");
     }
     status(state, false)
+}
+
+async fn park_started(engine: &Engine, state: &mut RunState, question: &str) -> Result<(), Failure> {
+    let mut batch = Batch::default();
+    for node in state.order().to_vec() {
+        let row = state.row_of(node);
+        if !row.is_started() {
+            continue;
+        }
+        let (attempt, at, question) = (row.attempts, engine.clock.now(), question.to_owned());
+        state.apply(node, &StepEvent::Parked { attempt, at, question, unreachable: true })?;
+        state.put_step(&mut batch, node)?;
+    }
+    let _ = engine.store.commit_async(batch).await?;
+    Ok(())
+}
+
+/// Makes the end of a run durable. In memory it has ended in any case: whoever follows it hears that it is over.
+async fn write_end(engine: &Engine, state: &mut RunState, ended: &RunEvent) -> Result<(), Failure> {
+    if let Err(illegal) = state.apply_to_run(ended) {
+        state.row.status = RunStatus::Failed { failure: illegal.clone().into() };
+        return Err(illegal.into());
+    }
+    let mut batch = Batch::default();
+    load::put_row(&mut batch, &state.row)?;
+    let _ = engine.store.commit_async(batch).await?;
+    Ok(())
 }
 
 fn export_catalogs(engine: &Engine, resources: &[Resource]) {
@@ -139,20 +155,20 @@ fn others(state: &RunState, here: &HostId) -> Vec<HostId> {
     all.into_iter().filter(|host| host != here).collect()
 }
 
-/// Tells the hosts of a run that it is over; those that cannot be told stay in its row, and are told later.
-async fn release_at(engine: &Arc<Engine>, row: &mut RunRow, site: &resplit_operations::site::Site) {
+/// Tells hosts that a run is over; gives those that cannot be told, which stay in its row, and are told later.
+async fn release_at(engine: &Arc<Engine>, run: &RunId, hosts: Vec<HostId>, site: &Site) -> Vec<HostId> {
     let mut left = Vec::new();
-    for host in std::mem::take(&mut row.unreleased) {
-        let release = async |client: Client| client.release(&row.run).await;
+    for host in hosts {
+        let release = async |client: Client| client.release(run).await;
         if let Err(failure) = engine.peers.ask(site, &host, release).await {
-            tracing::warn!(run = %row.run, "host {host} was not told that the run is over: {failure}");
+            tracing::warn!(%run, "host {host} was not told that the run is over: {failure}");
             left.push(host);
         }
     }
     if !left.is_empty() {
         engine.unreleased.store(true, Ordering::SeqCst);
     }
-    row.unreleased = left;
+    left
 }
 
 /// Tells hosts of runs that ended while they could not be reached. A run that was taken up again holds what it held.
@@ -166,15 +182,17 @@ pub(crate) async fn release_late(engine: &Arc<Engine>) {
     let Ok(rows) = load::rows(&engine.store) else {
         return engine.unreleased.store(true, Ordering::SeqCst);
     };
-    for mut row in rows.into_iter().filter(is_due) {
+    for row in rows.into_iter().filter(is_due) {
         let Ok(state) = load::state(&engine.store, row.clone()) else { continue };
         if engine.active().contains_key(&row.run) {
             continue;
         }
-        release_at(engine, &mut row, &state.plan.site).await;
+        let unreleased = release_at(engine, &row.run, row.unreleased, &state.plan.site).await;
         let Some(now) = load::row(&engine.store, &row.run).ok().flatten().filter(is_due) else { continue };
+        let released = runs::transition(&now, &RunEvent::Released { unreleased });
         let mut batch = Batch::default();
-        if load::put_row(&mut batch, &RunRow { unreleased: row.unreleased, ..now }).is_ok()
+        if let Ok(released) = released
+            && load::put_row(&mut batch, &released).is_ok()
             && let Err(error) = engine.store.commit_async(batch).await
         {
             tracing::warn!(run = %row.run, "cannot record a release: {error}");
@@ -219,8 +237,8 @@ fn result(state: &RunState, status: &RunStatus, records: &[Record]) -> Vec<Strin
         Purpose::FilesFromDisk | Purpose::FilesFromTape => state
             .order()
             .iter()
-            .filter_map(|node| match &state.row_of(*node).status {
-                StepStatus::Done { summary, .. } if state.step(*node).action.kind().ends_with("restore") => {
+            .filter_map(|node| match &state.row_of(*node).state {
+                StepState::Done { summary, .. } if state.step(*node).action.kind().ends_with("restore") => {
                     Some(format!("{operation}: {summary}"))
                 }
                 _ => None,

@@ -2,15 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
-use resplit_operations::ids::HostId;
-use resplit_steps::{
-    context::Work,
-    contract::{Intent, Probe},
-    failure::FailureClass,
+use resplit_operations::{
+    action::Action,
+    ids::HostId,
+    operation::{On, QuiesceMode},
+    units::Period,
 };
+use resplit_steps::{context::Work, contract::Intent};
 
-use super::drive::Driver;
+use super::{
+    attempt::{Ended, attempt},
+    drive::Driver,
+};
 use crate::{
     client::ClientError,
     engine::Engine,
@@ -38,6 +43,24 @@ pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
         binding: Arc::clone(&driver.binding),
         facts: driver.state.facts.clone(),
         token,
+        window: window(driver, node),
+    }
+}
+
+/// The window inside which a step stands, if something is held still in it: since when, and its budget. `online` holds
+/// nothing: its budget is what is told, and stops nobody. What undoes something, or runs whatever happened, has its own
+/// time.
+fn window(driver: &Driver, node: NodeIndex) -> Option<(Timestamp, Period)> {
+    let since = driver.state.facts.quiesced?;
+    let step = driver.state.step(node);
+    let (Action::Split(_) | Action::Command(_)) = &step.action else { return None };
+    if step.on != On::Success || driver.state.owner(node).is_some() {
+        return None;
+    }
+    let quiesce = driver.state.window_of(node)?;
+    match &driver.state.step(quiesce).action {
+        Action::Quiesce(of) if of.mode == QuiesceMode::Freeze => Some((since, of.window)),
+        _ => None,
     }
 }
 
@@ -68,34 +91,9 @@ fn reporting(
     })
 }
 
-/// How a step ended; and why it ran again, or ran on, after it had been interrupted, if it was and did.
-pub(crate) type Ended = (StepEnd, Option<String>);
-
-/// Runs a step on this host. What was interrupted, or ended in a way that leaves its effect unknown, is probed first.
+/// Runs a step on this host.
 pub(crate) async fn here(engine: &Arc<Engine>, task: Task, intent: Intent, interrupted: bool) -> Ended {
-    let (mut probe, mut again) = (interrupted, None);
-    loop {
-        if probe {
-            match task.clone().probe(engine, intent.clone()).await {
-                Ok(Probe::Done { outcome, because }) => {
-                    return (StepEnd::Done { outcome: *outcome, adopted: Some(because) }, again);
-                }
-                Ok(Probe::Unknown { question }) => {
-                    return (StepEnd::Parked { question, unreachable: false }, again);
-                }
-                Ok(Probe::NotDone { because } | Probe::Running { because }) => {
-                    note(engine, &task, because.clone());
-                    again = Some(because);
-                }
-                Err(failure) => return (StepEnd::Failed { failure }, again),
-            }
-        }
-        match task.clone().run(engine, intent.clone()).await {
-            Ok(outcome) => return (StepEnd::Done { outcome, adopted: None }, again),
-            Err(failure) if failure.class == FailureClass::Unknown && !probe => probe = true,
-            Err(failure) => return (StepEnd::Failed { failure }, again),
-        }
-    }
+    attempt(engine, &task, &intent, interrupted, |again| note(engine, &task, again.words())).await
 }
 
 fn note(engine: &Engine, task: &Task, text: String) {
@@ -117,8 +115,8 @@ pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> End
     while failed < TRIES {
         match ask(engine, &task, &host, &request).await {
             Ok((end, again)) => {
-                if let Some(because) = &again {
-                    note(engine, &task, because.clone());
+                if let Some(again) = &again {
+                    note(engine, &task, again.words());
                 }
                 return (end, again);
             }

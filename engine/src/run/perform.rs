@@ -12,7 +12,9 @@ use resplit_steps::failure::{Failure, FailureClass};
 use super::{
     claim::Claim,
     drive::{Control, Driver},
-    finish, load,
+    finish,
+    journal::runs::RunEvent,
+    load,
     state::RunState,
 };
 use crate::{
@@ -97,8 +99,7 @@ async fn ready(engine: &Arc<Engine>, state: &mut RunState, control: &Control) ->
         }
     };
     let _ = binding.tokens.insert(engine.host.clone(), token);
-    state.row.binding = Some(binding.clone());
-    state.row.status = RunStatus::Running;
+    state.apply_to_run(&RunEvent::Bound { binding: Box::new(binding.clone()) })?;
     let mut batch = Batch::default();
     load::put_row(&mut batch, &state.row)?;
     let _ = engine.store.commit_async(batch).await?;
@@ -128,7 +129,7 @@ async fn take_leases(
         match try_leases(engine, &state.plan, state.run(), keep).await? {
             Tried::Granted(token) => return Ok(Some(token)),
             Tried::Held { waiting_for, client, releases } => {
-                state.row.status = RunStatus::Waiting { waiting_for: waiting_for.clone() };
+                state.apply_to_run(&RunEvent::WaitsFor { waiting_for: waiting_for.clone() })?;
                 tell(engine, state, What::Waiting { waiting_for });
                 tokio::select! {
                     () = released(engine, client, releases) => {}

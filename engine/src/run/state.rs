@@ -10,9 +10,14 @@ use resplit_operations::{
 };
 use resplit_steps::facts::Facts;
 
+use super::journal::{
+    Illegal,
+    runs::{self, RunEvent},
+    steps::{self, StepEvent},
+};
 use crate::{
-    protocol::StepStatus,
-    rows::{RunRow, StepRow},
+    rows::{self, RunRow, StepRow, StepState, step_key},
+    store::{Batch, StoreError},
 };
 
 /// What the needs of a step have come to. Each adds to it once, when it ends.
@@ -40,6 +45,10 @@ pub(crate) struct RunState {
     root: Vec<NodeIndex>,
     /// The step that undoes a step, by node.
     finally: Vec<Option<NodeIndex>>,
+    /// Each quiesce with the thaw that ends its window.
+    windows: Vec<(NodeIndex, NodeIndex)>,
+    /// The quiesce of the window inside which a step stands, by node; quiesce and thaw are not inside.
+    inside: Vec<Option<NodeIndex>>,
     /// What each step's needs have come to, by node.
     waits: Vec<Needs>,
     /// How many steps and edges were looked at.
@@ -80,12 +89,28 @@ impl RunState {
             owner,
             root,
             finally,
+            windows: Vec::new(),
+            inside: vec![None; count],
             waits: vec![Needs::default(); count],
             #[cfg(test)]
             visits: 0,
         };
+        state.find_windows();
         state.recount();
         state
+    }
+
+    fn find_windows(&mut self) {
+        let is_quiesce = |node: &NodeIndex| matches!(self.step(*node).action, Action::Quiesce(_));
+        let quiesces = self.order.iter().copied().filter(is_quiesce);
+        self.windows = quiesces.filter_map(|node| Some((node, self.finally[node.index()]?))).collect();
+        for (quiesce, thaw) in self.windows.clone() {
+            for node in self.between(&[quiesce], thaw) {
+                if node != quiesce && node != thaw {
+                    self.inside[node.index()] = Some(quiesce);
+                }
+            }
+        }
     }
 
     /// Counts needs and facts anew, from the rows: after loading, and after steps were set back.
@@ -96,10 +121,10 @@ impl RunState {
             *waits = Needs { missing: u32::try_from(missing).unwrap_or(u32::MAX), bad: None };
         }
         for place in 0..self.order.len() {
-            if let Some(facts) = self.steps[place].facts.clone() {
-                self.facts.add(*facts);
+            if let Some(facts) = self.steps[place].facts().cloned() {
+                self.facts.add(facts);
             }
-            if is_over(&self.steps[place]) {
+            if self.steps[place].is_over() {
                 let _ = self.note_end(self.order[place]);
             }
         }
@@ -113,9 +138,9 @@ impl RunState {
     /// Whether what needs a step must not run: it failed, or it was skipped although it should have run. A step that waits
     /// for a failure and saw none is no failure; a finally-step that was skipped counts as what it would have undone.
     pub(crate) fn is_bad(&self, node: NodeIndex) -> bool {
-        match self.row_of(node).status {
-            StepStatus::Failed { .. } => true,
-            StepStatus::Skipped { .. } => self.step(self.root(node)).on != On::Failure,
+        match self.row_of(node).state {
+            StepState::Failed { .. } => true,
+            StepState::Skipped { .. } => self.step(self.root(node)).on != On::Failure,
             _ => false,
         }
     }
@@ -128,9 +153,13 @@ impl RunState {
 
     /// Steps that wait for nothing any more and have not begun.
     pub(crate) fn free(&self) -> Vec<NodeIndex> {
-        let waiting = |node: &NodeIndex| matches!(self.row_of(*node).status, StepStatus::Waiting);
-        let free = |node: &NodeIndex| self.waits[node.index()].missing == 0 && waiting(node);
-        self.order.iter().copied().filter(free).collect()
+        self.order.iter().copied().filter(|node| self.is_free(*node)).collect()
+    }
+
+    /// Whether a step waits for nothing any more and has not begun, or is to be tried again.
+    pub(crate) fn is_free(&self, node: NodeIndex) -> bool {
+        let begins = matches!(self.row_of(node).state, StepState::Waiting | StepState::Retrying { .. });
+        begins && self.waits[node.index()].missing == 0
     }
 
     /// Notes that a step is over; gives the steps that wait for nothing any more.
@@ -142,7 +171,7 @@ impl RunState {
             let waits = &mut self.waits[follower.index()];
             waits.missing = waits.missing.saturating_sub(1);
             waits.bad = [waits.bad, bad].into_iter().flatten().min();
-            if waits.missing == 0 && matches!(self.row_of(follower).status, StepStatus::Waiting) {
+            if waits.missing == 0 && self.row_of(follower).is_waiting() {
                 free.push(follower);
             }
         }
@@ -182,9 +211,22 @@ impl RunState {
         &self.steps[self.place[node.index()]]
     }
 
-    pub(crate) fn row_mut(&mut self, node: NodeIndex) -> &mut StepRow {
+    /// Makes a step what the journal says that it is after an event.
+    pub(crate) fn apply(&mut self, node: NodeIndex, event: &StepEvent) -> Result<(), Illegal> {
         let place = self.place[node.index()];
-        &mut self.steps[place]
+        self.steps[place] = steps::transition(&self.steps[place], event)?;
+        Ok(())
+    }
+
+    /// Makes the run what the journal says that it is after an event.
+    pub(crate) fn apply_to_run(&mut self, event: &RunEvent) -> Result<(), Illegal> {
+        self.row = runs::transition(&self.row, event)?;
+        Ok(())
+    }
+
+    /// Adds a step's row to a batch.
+    pub(crate) fn put_step(&self, batch: &mut Batch, node: NodeIndex) -> Result<(), StoreError> {
+        rows::put(batch, &step_key(self.run(), self.place(node)), self.row_of(node))
     }
 
     /// The steps from `first` (themselves included) that lead to `last` (itself included). O(V+E), no recursion.
@@ -192,6 +234,12 @@ impl RunState {
         let after = self.reach(first, Direction::Outgoing);
         let before = self.reach(&[last], Direction::Incoming);
         self.order.iter().copied().filter(|node| after[node.index()] && before[node.index()]).collect()
+    }
+
+    /// These steps, and what needs them, directly or not. O(V+E), no recursion.
+    pub(crate) fn after(&self, first: &[NodeIndex]) -> Vec<NodeIndex> {
+        let after = self.reach(first, Direction::Outgoing);
+        self.order.iter().copied().filter(|node| after[node.index()]).collect()
     }
 
     /// These steps, and all that has to run again with them: what needs them, directly or not, and where that undoes a
@@ -223,10 +271,13 @@ impl RunState {
     }
 
     /// The windows of the plan: each quiesce with the thaw that ends it.
-    pub(crate) fn windows(&self) -> Vec<(NodeIndex, NodeIndex)> {
-        let is_quiesce = |node: &NodeIndex| matches!(self.step(*node).action, Action::Quiesce(_));
-        let quiesces = self.order.iter().copied().filter(is_quiesce);
-        quiesces.filter_map(|node| Some((node, self.finally[node.index()]?))).collect()
+    pub(crate) fn windows(&self) -> &[(NodeIndex, NodeIndex)] {
+        &self.windows
+    }
+
+    /// The quiesce of the window inside which a step stands, if it does.
+    pub(crate) fn window_of(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.inside[node.index()]
     }
 
     /// The resyncs of the plan.
@@ -246,12 +297,12 @@ impl RunState {
 
     /// Whether no step has begun, or been decided about.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.steps.iter().all(|row| matches!(row.status, StepStatus::Waiting))
+        self.steps.iter().all(StepRow::is_waiting)
     }
 
     /// Whether a step was begun of which it is not known how it ended.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.steps.iter().any(|row| matches!(row.status, StepStatus::Started { .. }))
+        self.steps.iter().any(StepRow::is_started)
     }
 
     /// Whether the image that a run makes is not there yet: no record describes it.
@@ -261,15 +312,10 @@ impl RunState {
             Action::TapeRestore(restore) => restore.to.is_none(),
             _ => false,
         });
-        made.into_iter().any(|node| !matches!(self.row_of(node).status, StepStatus::Done { .. }))
+        made.into_iter().any(|node| !self.row_of(node).is_done())
     }
 
     fn those(&self, wanted: impl Fn(&Action) -> bool) -> Vec<NodeIndex> {
         self.order.iter().copied().filter(|node| wanted(&self.step(*node).action)).collect()
     }
-}
-
-/// Whether nothing more happens to a step by itself. A parked step is not over: what needs it waits.
-pub(crate) const fn is_over(row: &StepRow) -> bool {
-    matches!(row.status, StepStatus::Done { .. } | StepStatus::Failed { .. } | StepStatus::Skipped { .. })
 }

@@ -1,7 +1,10 @@
 //! What is decided of a run's steps, against random plans and random ends.
 
-mod plans;
+mod clock;
+mod over_budget;
+pub(crate) mod plans;
 mod properties;
 mod resume;
+mod tries;
 mod whole;
 mod windows;

@@ -7,16 +7,19 @@ use resplit_operations::{
     bound::Binding,
     operation::On,
     plan::{PlanStep, Purpose},
+    units::Period,
 };
 use resplit_steps::{
     contract::{Intent, Obligation},
+    drivers::command::CommandState,
     facts::Facts,
+    failure::FailureClass,
 };
 
 use super::*;
 use crate::{
     obligations,
-    protocol::{LeaseReply, LeaseRequest},
+    protocol::{Again, LeaseReply, LeaseRequest},
     service::Service,
     store::Batch,
     testing::{Bench, DOCUMENTS, SITE, definitions},
@@ -103,7 +106,7 @@ async fn a_later_try_begins_once_the_earlier_one_has_stopped() {
     assert!(is_done(&end(second).await));
     assert_eq!(bench.commands.ran(), ["a", "b"]);
     assert!(!bench.engine.serving.is_busy());
-    let row: ServedRow = bench.engine.store.get(Table::Served, "documents-1/hook").unwrap().unwrap();
+    let row: ServedRow = rows::get(&bench.engine.store, "documents-1/hook").unwrap().unwrap();
     assert_eq!((row.attempt, row.token), (2, 6), "what is kept is the later try");
 }
 
@@ -151,16 +154,39 @@ async fn a_try_that_failed_is_answered_with_its_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_of_another_host_keeps_its_time_limit() {
+    let bench = Bench::new();
+    let mut asked = request(&["wait", "a"], 1, 1);
+    asked.step.timeout = Some(Period(20));
+    let ended = end(serve(&bench.engine, asked).unwrap()).await;
+    let StepEnd::Failed { failure } = ended else { panic!("{ended:?}") };
+    assert_eq!(failure.class, FailureClass::Temporary, "it was asked about, and had not happened");
+    assert!(failure.message.contains("its limit of 20ms"), "{failure}");
+    assert!(bench.commands.probed().contains(&"a".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_known_parks_and_is_not_repeated() {
+    let bench = Bench::new();
+    bench.commands.say("a", CommandState::Lost);
+    let parked = end(serve(&bench.engine, request(&["lose", "a"], 1, 1)).unwrap()).await;
+    assert!(matches!(&parked, StepEnd::Parked { unreachable: false, .. }), "{parked:?}");
+    assert_eq!(end(serve(&bench.engine, request(&["lose", "a"], 1, 1)).unwrap()).await, parked);
+    assert_eq!(bench.commands.ran(), ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_interrupted_is_probed_under_the_intent_that_it_had() {
     let bench = Bench::new();
     let mut batch = Batch::default();
-    let row = ServedRow { attempt: 1, token: 1, intent: Intent::default(), end: None, again: None };
-    batch.put(Table::Served, "documents-1/hook", &row).unwrap();
+    let state = ServedState::Running { intent: Intent::default() };
+    let row = ServedRow { coordinator: None, attempt: 1, token: 1, again: None, state };
+    rows::put(&mut batch, "documents-1/hook", &row).unwrap();
     let _ = bench.engine.store.commit(batch).unwrap();
     assert!(is_done(&end(serve(&bench.engine, request(&["ok", "a"], 1, 1)).unwrap()).await));
-    let row: ServedRow = bench.engine.store.get(Table::Served, "documents-1/hook").unwrap().unwrap();
-    assert_eq!(row.again.as_deref(), Some("it was not started"));
-    assert!(row.end.is_some());
+    let row: ServedRow = rows::get(&bench.engine.store, "documents-1/hook").unwrap().unwrap();
+    assert_eq!(row.again, Some(Again::RanAgain { because: "it was not started".to_owned() }));
+    assert!(matches!(row.state, ServedState::Ended { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

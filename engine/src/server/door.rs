@@ -54,7 +54,11 @@ impl<S: Service> Door<S> {
         });
         match ended.await {
             Ok(reply) => Ok(reply?),
-            Err(error) => Err(Problem::internal(format!("the engine failed while it did this: {error}"))),
+            Err(error) => {
+                #[cfg(test)]
+                crate::killed::end_with(&error.to_string());
+                Err(Problem::internal(format!("the engine failed while it did this: {error}")))
+            }
         }
     }
 

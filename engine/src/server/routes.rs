@@ -20,7 +20,7 @@ use super::{
 use crate::{
     protocol::{
         AnswerRequest, LeaseRequest, LeftoversRequest, Placed, RecordVerb, Refusal, RefusalKind,
-        ReleaseRequest, RunsQuery, StepRequest, Submit, WorldRequest,
+        ReleaseRequest, RepairRequest, RunsQuery, StepRequest, Submit, WorldRequest,
     },
     service::Service,
 };
@@ -50,6 +50,7 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/steps/foresee", post(foresee::<S>).layer(large()))
         .route("/v1/leftovers", post(leftovers::<S>).layer(large()))
         .route("/v1/leftovers/release", post(release_leftovers::<S>).layer(large()))
+        .route("/v1/repair", post(repair::<S>).layer(large()))
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
@@ -181,6 +182,10 @@ async fn release_leftovers<S: Service>(
     Input(request): Input<ReleaseRequest>,
 ) -> Answered {
     json(&door.call(async move |s| s.release_leftovers(request).await).await?)
+}
+
+async fn repair<S: Service>(State(door): State<Door<S>>, Input(request): Input<RepairRequest>) -> Answered {
+    json(&door.call(async move |s| s.repair(request).await).await?)
 }
 
 #[derive(Deserialize)]

@@ -29,6 +29,9 @@ pub(super) struct Base {
     pub(super) damaged: Vec<String>,
 }
 
+/// What is lost with all of the log.
+pub(super) const NO_LOG: &str = "every record since the last checkpoint is lost";
+
 /// The newest checkpoint that is whole. Reads it whole; an I/O error is an error, damage is not as long as an older one
 /// is whole, or the log has everything.
 pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreError> {
@@ -39,8 +42,9 @@ pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreE
                 return Ok(Base { point, path: Some(path), damaged });
             }
             Ok(point) => {
-                let lost = format!("the log does not continue record {}, with which it ends", point.sequence);
-                return Err(place.damaged(&path, format!("{lost}; the records after that are lost")));
+                let wrong =
+                    format!("the log does not continue record {}, with which it ends", point.sequence);
+                return Err(place.damaged(&path, wrong, "the records after that are lost"));
             }
             Err(Bad::Damaged(why)) => damaged.push(format!("{}: {why}", path.display())),
             Err(Bad::Error(error)) => return Err(error),
@@ -49,14 +53,11 @@ pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreE
     match segments.first() {
         Some(first) if first.before.sequence == 0 => Ok(Base { point: first.before, path: None, damaged }),
         Some(first) => {
-            let lost = format!("no whole checkpoint leads to record {}", first.before.sequence);
-            Err(place.damaged(&place.checkpoints, [vec![lost], damaged].concat().join("; ")))
+            let wrong = format!("no whole checkpoint leads to record {}", first.before.sequence);
+            let wrong = [vec![wrong], damaged].concat().join("; ");
+            Err(place.damaged(&place.checkpoints, wrong, "what was stored before it is lost"))
         }
-        None => Err(place.damaged(
-            &place.log,
-            "every segment of the log is missing: every record since the last \
-            checkpoint is lost",
-        )),
+        None => Err(place.damaged(&place.log, "every segment of the log is missing", NO_LOG)),
     }
 }
 
@@ -64,7 +65,8 @@ pub(super) fn choose(place: &Place, segments: &[Segment]) -> Result<Base, StoreE
 pub(super) fn collect(place: &Place, writes: &[u8], changes: &mut Changes) -> Result<(), StoreError> {
     for operation in operations(writes) {
         let Some((key, value)) = operation else {
-            return Err(place.damaged(&place.log, "a record whose checksum is right makes no sense"));
+            let wrong = "a record whose checksum is right makes no sense";
+            return Err(place.damaged(&place.log, wrong, "it and what follows are lost"));
         };
         changes.insert(key.to_vec(), value.map(<[u8]>::to_vec));
     }
@@ -82,7 +84,7 @@ pub(super) fn merge(
     let mut changes = changes.iter().peekable();
     if let Some(path) = &base.path {
         let bad = |bad: Bad| match bad {
-            Bad::Damaged(why) => place.damaged(path, why),
+            Bad::Damaged(why) => place.damaged(path, why, "what it held is lost"),
             Bad::Error(error) => error,
         };
         let mut reader = Reader::open(path).map_err(bad)?;
@@ -123,16 +125,21 @@ pub(super) fn write(place: &Place) -> Result<(), StoreError> {
         let failed = || StoreError::io("write", unfinished);
         let mut writer = Writer::begin(file, point).map_err(failed())?;
         merge(place, &base, &changes, &mut |key, value| writer.entry(key, value).map_err(failed()))?;
-        writer.finish().map_err(failed())
+        writer.finish().map_err(failed())?;
+        super::moment("checkpoint written");
+        Ok(())
     })?;
+    super::moment("checkpoint in place");
     for (_, old) in numbered(&place.checkpoints, "checkpoint")? {
         if old != path && Some(&old) != base.path.as_ref() {
             fs::remove_file(&old).map_err(StoreError::io("remove", &old))?;
+            super::moment("checkpoint removed");
         }
     }
     // The oldest go first, so that those that remain never have a gap.
     for old in segments.iter().take_while(|segment| segment.before.sequence < base.point.sequence) {
         fs::remove_file(&old.path).map_err(StoreError::io("remove", &old.path))?;
+        super::moment("segment removed");
     }
     sync_directory(&place.log)
 }

@@ -21,8 +21,6 @@ use super::{
 
 /// No more than so many bytes of other callers' writes join a record.
 const GROUP: usize = 1 << 20;
-/// How long a view may take to close before it is given up.
-const CLOSING: Duration = Duration::from_secs(30);
 
 /// Where an answer goes; nobody may wait for it any more.
 pub(super) enum Reply<T> {
@@ -59,6 +57,8 @@ pub(super) struct Committer {
     pub(super) log_bytes: u64,
     /// With how many a new one is due.
     pub(super) log_bound: u64,
+    /// How long a view may take to close before it is given up.
+    pub(super) closing: Duration,
     /// Held as long as the thread runs.
     pub(super) _lock: Held,
 }
@@ -153,6 +153,7 @@ impl Running {
         };
         if let Err(error) = &outcome {
             self.failed.get_or_insert_with(|| error.clone());
+            self.committer.shared.give_up();
         }
         #[cfg(debug_assertions)]
         self.killer.after();
@@ -236,23 +237,23 @@ impl Running {
         }
         let Some(view) = view else { return Ok(()) };
         let point = self.committer.writer.point();
-        let path = close_in_time(view, point)?;
+        let path = close_in_time(view, point, self.committer.closing)?;
         Closed::new(&path, point).write(&self.committer.shared.place)
     }
 }
 
 /// Closes a view in a thread of its own: sled may hang on a failing disk.
-fn close_in_time(view: View, point: Point) -> Result<std::path::PathBuf, StoreError> {
+fn close_in_time(view: View, point: Point, limit: Duration) -> Result<std::path::PathBuf, StoreError> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let path = view.path().to_owned();
     thread::Builder::new()
         .name("close".to_owned())
         .spawn(move || drop(sender.send(view.close(point))))
         .map_err(StoreError::io("start a thread for", &path))?;
-    receiver.recv_timeout(CLOSING).unwrap_or_else(|_| {
+    receiver.recv_timeout(limit).unwrap_or_else(|_| {
         Err(StoreError::View {
             path,
-            message: format!("it did not close within {} s", CLOSING.as_secs()),
+            message: format!("it did not close within {} s", limit.as_secs()),
             full: false,
         })
     })

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use super::damage::Damage;
+
 /// Why the store did not do what was asked. The message names the place, the cause and what to do next.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,18 +34,25 @@ pub enum StoreError {
     },
     /// What is stored is damaged. Nothing was changed.
     #[error(
-        "{} is damaged: {lost}; nothing was changed: put back a copy of {1}, or set it aside with `mv {1} {1}.damaged` \
-         and learn the backups again from tapes and other hosts with `resplit catalog`",
-        path.display(), directory.display()
+        "{} is damaged{}: {wrong}; {lost}; nothing was changed: `resplit status` shows what can still be read; put back \
+         a copy of {}, or give up what is lost with `resplit repair`",
+        path.display(), at.map(|at| format!(" at byte {at}")).unwrap_or_default(), directory.display()
     )]
     Damaged {
         /// The file, or the directory from which one is missing.
         path: PathBuf,
-        /// What is wrong, and what is lost by it.
+        /// At which byte of it, if it is one.
+        at: Option<u64>,
+        /// What is wrong.
+        wrong: String,
+        /// What is lost by it.
         lost: String,
         /// The store's directory.
         directory: PathBuf,
     },
+    /// The store is only read, since what is stored is damaged or cannot be read. Nothing was changed.
+    #[error("{0}; nothing was changed")]
+    ReadOnly(Arc<Damage>),
     /// A file of another format than this program knows.
     #[error("{} has format {found}, this program knows {known}; use the version of resplit that wrote it", path.display())]
     Format {
@@ -52,6 +61,19 @@ pub enum StoreError {
         /// Its format.
         found: u32,
         /// The format that this program reads and writes.
+        known: u32,
+    },
+    /// Rows of a newer version than this program knows.
+    #[error(
+        "the store was written by a newer resplit: it may hold {kind} rows of version {found}, this one knows {known}; \
+         nothing was changed: use the version of resplit that wrote it"
+    )]
+    Newer {
+        /// The kind of row.
+        kind: String,
+        /// The version that it may have.
+        found: u32,
+        /// The newest that this program knows; 0 for a kind that it does not know.
         known: u32,
     },
     /// The view could neither be used nor rebuilt. Every acknowledged commit is in the log.
@@ -104,12 +126,35 @@ fn help(error: &io::Error) -> &'static str {
     }
 }
 
+/// Whether the disk is in trouble, rather than full, shut, or this process short of something.
+fn is_trouble(error: &io::Error) -> bool {
+    let passing = matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::OutOfMemory
+            | io::ErrorKind::Interrupted
+    );
+    let short = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    !passing && !no_room(error) && !short.contains(&error.raw_os_error())
+}
+
 /// Whether there was no room.
 pub(super) fn no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl StoreError {
+    /// Whether what is stored is damaged, or its disk does not give it back: what can be read may still be shown. Not
+    /// what an operator sets right without looking at the disk: rights, room, another version's format.
+    pub fn spoils_what_is_stored(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Io { doing: "read" | "open", error, .. } => is_trouble(error),
+            _ => false,
+        }
+    }
+
     /// For `map_err`: what was being done to what.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

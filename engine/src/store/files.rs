@@ -27,6 +27,15 @@ pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Makes the way to a directory durable that may have been created by a process that was killed before it had synced it.
+pub(super) fn sync_way_to(path: &Path) -> Result<(), StoreError> {
+    path.ancestors().skip(1).try_for_each(|above| match sync_directory(above) {
+        // What may not be read was not created by us.
+        Err(StoreError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    })
+}
+
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

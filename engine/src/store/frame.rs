@@ -103,6 +103,21 @@ pub(super) fn decode(bytes: &[u8], after: Point) -> Frame<'_> {
     }
 }
 
+/// All whole records anywhere in `bytes`, whatever lies between them: their places and their writes.
+pub(super) fn whole_records(bytes: &[u8]) -> impl Iterator<Item = (Point, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            if let Some((frame, point)) = whole(&bytes[at..]) {
+                at += frame.len();
+                return Some((point, &frame[HEADER..]));
+            }
+            at += 1;
+        }
+        None
+    })
+}
+
 /// The number of the first whole record anywhere in `bytes`: what was written after a record that makes no sense.
 pub(super) fn find(bytes: &[u8]) -> Option<u64> {
     (0..bytes.len()).find_map(|at| whole(&bytes[at..])).map(|(_, point)| point.sequence)

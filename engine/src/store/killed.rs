@@ -18,6 +18,8 @@ pub(super) enum Side {
 
 /// What a test asks of this process.
 pub(super) struct Killer {
+    #[cfg(test)]
+    directory: PathBuf,
     file: PathBuf,
     /// The side, and the commits up to the one that is meant, itself included.
     asked: Option<(Side, u64)>,
@@ -26,11 +28,18 @@ pub(super) struct Killer {
 impl Killer {
     /// Looks for orders in the store's directory.
     pub(super) fn new(directory: &Path) -> Self {
-        Self { file: directory.join("kill-at"), asked: None }
+        Self {
+            #[cfg(test)]
+            directory: directory.to_owned(),
+            file: directory.join("kill-at"),
+            asked: None,
+        }
     }
 
     /// A commit is about to be written.
     pub(super) fn before(&mut self) {
+        #[cfg(test)]
+        crate::killed::reached(&self.directory, crate::killed::Moment::BeforeCommit);
         if self.asked.is_none() {
             self.asked = fs::read_to_string(&self.file).ok().and_then(|text| order(text.lines().next()?));
         }
@@ -42,6 +51,8 @@ impl Killer {
 
     /// A commit is durable and applied.
     pub(super) fn after(&mut self) {
+        #[cfg(test)]
+        crate::killed::reached(&self.directory, crate::killed::Moment::AfterCommit);
         self.kill_if(Side::After);
     }
 

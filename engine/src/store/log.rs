@@ -55,7 +55,8 @@ fn read_from<'a>(
         Some(found) => Ok(found),
         None => Err(place.damaged(
             &place.log,
-            format!("no segment continues record {}; the records after it are lost", base.sequence),
+            format!("no segment continues record {}", base.sequence),
+            "the records after it are lost",
         )),
     }
 }
@@ -69,6 +70,9 @@ pub(super) struct Writer {
     point: Point,
     segment_size: u64,
     buffer: Vec<u8>,
+    /// Whether the name of a successor may be found although it could not be made: then nothing is appended to this
+    /// segment any more, since whoever opens the log would read no further than where that successor begins.
+    is_succeeded: bool,
 }
 
 impl Writer {
@@ -77,7 +81,7 @@ impl Writer {
         let point = Point { sequence: 0, hash };
         let (segment, file) = segment::create(place, point, segment_size)?;
         let (place, offset, buffer) = (place.clone(), HEADER as u64, Vec::new());
-        Ok(Self { place, segment, file, offset, point, segment_size, buffer })
+        Ok(Self { place, segment, file, offset, point, segment_size, buffer, is_succeeded: false })
     }
 
     /// Continues the last segment where its records end. A torn record is cut off: written over with zeros.
@@ -105,7 +109,7 @@ impl Writer {
             sync_directory(&place.log)?;
         }
         let (place, point, buffer) = (place.clone(), end.point, Vec::new());
-        Ok(Self { place, segment, file, offset, point, segment_size, buffer })
+        Ok(Self { place, segment, file, offset, point, segment_size, buffer, is_succeeded: false })
     }
 
     /// The place after the last record.
@@ -117,7 +121,7 @@ impl Writer {
     /// log as it was: the same may be tried again.
     pub(super) fn write(&mut self, writes: &[u8]) -> Result<Point, StoreError> {
         let needed = (frame::HEADER + writes.len() + frame::HEADER) as u64;
-        if self.offset + needed > self.segment.size {
+        if self.is_succeeded || self.offset + needed > self.segment.size {
             self.rotate(needed)?;
         }
         let point = encode(self.point, writes, &mut self.buffer);
@@ -141,10 +145,12 @@ impl Writer {
     pub(super) fn rotate(&mut self, needed: u64) -> Result<(), StoreError> {
         let least = HEADER as u64 + needed;
         let size = self.segment_size.max(least);
-        let (segment, file) = match segment::create(&self.place, self.point, size) {
-            Err(error) if error.is_full() => segment::create(&self.place, self.point, least + SMALL)?,
+        let (segment, file) = match self.create_successor(size) {
+            Err(error) if error.is_full() => self.create_successor(least + SMALL)?,
             created => created?,
         };
+        super::moment("segment made");
+        self.is_succeeded = false;
         // Without its seal the segment is as good: the seal only tells that a lost successor was there.
         let sealed =
             self.file.write_all_at(&seal(self.point), self.offset).and_then(|()| self.file.sync_data());
@@ -155,6 +161,12 @@ impl Writer {
         self.file = file;
         self.offset = HEADER as u64;
         Ok(())
+    }
+
+    fn create_successor(&mut self, size: u64) -> Result<(Segment, File), StoreError> {
+        segment::create(&self.place, self.point, size).inspect_err(|error| {
+            self.is_succeeded |= matches!(error, StoreError::Io { doing: "rename" | "sync", .. });
+        })
     }
 
     /// Writes to something else from now on.

@@ -6,30 +6,40 @@
 //! thrown away at any time: it is built again from a checkpoint and the log whenever it was not closed in order.
 //!
 //! Opening reads and checks what is durable before it changes anything. A record at the very end that was torn by a
-//! crash was never acknowledged and is cut off. Any other damage is refused.
+//! crash was never acknowledged and is cut off. Any other damage is refused: such a store can be opened to be read only,
+//! as far as it can be trusted, and an operator may give up the rest.
 
 mod batch;
 mod checkpoint;
 mod checkpoint_file;
 mod closed;
 mod committer;
+mod damage;
 mod error;
 mod files;
 mod frame;
 #[cfg(debug_assertions)]
 mod killed;
 mod log;
+#[cfg(test)]
+mod moments;
 mod open;
 mod place;
+mod repair;
 mod reserve;
+mod salvage;
 mod segment;
 mod shared;
 #[cfg(test)]
+mod struck;
+#[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
 };
@@ -38,12 +48,23 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 pub use batch::{Batch, LONGEST_KEY, Table};
+pub use damage::Damage;
 pub use error::StoreError;
 pub use open::{Found, Opened, Options};
 
 use committer::{Reply, Request};
+use open::Held;
 use shared::Shared;
-use view::{Range, View};
+use view::{Range, Reading};
+#[cfg(test)]
+use {moments::moment, struck::strike};
+
+/// Where a test may end the process.
+#[cfg(not(test))]
+const fn moment(_: &str) {}
+/// Where a test may have sled fail.
+#[cfg(not(test))]
+const fn strike(_: &Path, _: &str) {}
 
 /// A handle on the store; cheap to clone. When the last one goes without [`Store::close`], it is as after a crash:
 /// nothing is lost, and the view is built again on opening.
@@ -56,6 +77,15 @@ struct Inner {
     shared: Arc<Shared>,
     requests: Option<mpsc::Sender<Request>>,
     committer: Mutex<Option<JoinHandle<()>>>,
+    /// What is known of a store that is only read.
+    read_only: Option<ReadOnly>,
+}
+
+struct ReadOnly {
+    damage: Arc<Damage>,
+    counters: BTreeMap<String, u64>,
+    /// Held as long as the store is read.
+    _lock: Held,
 }
 
 impl Inner {
@@ -86,8 +116,46 @@ impl Store {
         let (committer, opened) = open::open(directory, options)?;
         let shared = Arc::clone(&committer.shared);
         let (requests, thread) = committer.start()?;
-        let inner = Inner { shared, requests: Some(requests), committer: Mutex::new(Some(thread)) };
-        Ok((Self { inner: Arc::new(inner) }, opened))
+        let (requests, committer, read_only) = (Some(requests), Mutex::new(Some(thread)), None);
+        Ok((Self { inner: Arc::new(Inner { shared, requests, committer, read_only }) }, opened))
+    }
+
+    /// Opens a store that could not be opened, to read what of it can be trusted: a checkpoint that is whole, and the log
+    /// after it up to the damage. `cause` is what [`Store::open`] said. Writes nothing; every commit is refused with
+    /// [`StoreError::ReadOnly`].
+    pub fn open_read_only(directory: &Path, cause: &StoreError) -> Result<Self, StoreError> {
+        let (shared, damage, counters, lock) = open::open_read_only(directory, cause)?;
+        let read_only = Some(ReadOnly { damage: Arc::new(damage), counters, _lock: lock });
+        let (shared, requests, committer) = (Arc::new(shared), None, Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { shared, requests, committer, read_only }) })
+    }
+
+    /// Why it is only read, if it is.
+    pub fn damage(&self) -> Option<Arc<Damage>> {
+        self.inner.read_only.as_ref().map(|read_only| Arc::clone(&read_only.damage))
+    }
+
+    /// The largest value that a counter has anywhere in the damaged files: none is given again that was given in the part
+    /// that is lost and can still be read. 0 if there is none.
+    pub fn counter_seen(&self, key: &str) -> u64 {
+        let read_only = self.inner.read_only.as_ref();
+        read_only.and_then(|read_only| read_only.counters.get(key)).copied().unwrap_or_default()
+    }
+
+    /// Gives up what is lost: sets the damaged files aside into `damaged-MOMENT/`, and puts what could be trusted, with
+    /// the writes of a batch, in their place; atomically, whatever becomes of this process. Gives that directory. The
+    /// store is still only read by this handle: it is to be opened again. Refused while the disk cannot be read.
+    pub fn repair(&self, more: &Batch, moment: &str) -> Result<PathBuf, StoreError> {
+        let Some(ReadOnly { damage, .. }) = &self.inner.read_only else { return Err(StoreError::Closed) };
+        if damage.unreadable {
+            return Err(StoreError::ReadOnly(Arc::clone(damage)));
+        }
+        // No number of a commit that is lost is given to another.
+        let sequence = damage.known.max(damage.trusted).max(1);
+        let Shared { place, .. } = &*self.inner.shared;
+        self.inner.shared.saved(|content| {
+            repair::repair(place, content, more, sequence, moment, Options::default().segment_size)
+        })
     }
 
     /// Makes a batch durable and applies it; blocks until both is done. Gives the number of its record in the log, which
@@ -107,7 +175,7 @@ impl Store {
         }
         let (sender, receiver) = oneshot::channel();
         self.send(Request::Commit(batch.operations, Reply::Async(sender)))?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        receiver.await.map_err(|_| self.is_closed())?
     }
 
     /// The value of a key.
@@ -157,13 +225,21 @@ impl Store {
         self.ask(Request::Checkpoint)
     }
 
-    /// Whether the disk was full, or nearly so: only what must be undone should still be recorded.
+    /// Whether the disk is full, or nearly so: only what must be undone should still be recorded.
     pub fn is_low_on_space(&self) -> bool {
         self.inner.shared.reserve.is_low()
     }
 
+    /// Returns once a commit has failed. Every later one fails too: to be opened anew is all that helps.
+    pub async fn failed(&self) {
+        self.inner.shared.given_up().await;
+    }
+
     /// Ends the store in order; whatever still has a handle gets [`StoreError::Closed`]. An error loses nothing.
     pub fn close(self) -> Result<(), StoreError> {
+        if self.inner.read_only.is_some() {
+            return Ok(());
+        }
         let closed = self.ask(Request::Close);
         self.inner.wait();
         closed
@@ -172,16 +248,26 @@ impl Store {
     fn ask<T>(&self, request: impl FnOnce(Reply<Result<T, StoreError>>) -> Request) -> Result<T, StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(request(Reply::Blocking(sender)))?;
-        receiver.recv().map_err(|_| StoreError::Closed)?
+        receiver.recv().map_err(|_| self.is_closed())?
+    }
+
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "whose store it is matters to tests alone"))]
+    fn is_closed(&self) -> StoreError {
+        #[cfg(test)]
+        crate::killed::end_if_dead(&self.inner.shared.place.root);
+        StoreError::Closed
     }
 
     fn send(&self, request: Request) -> Result<(), StoreError> {
-        let sender = self.inner.requests.as_ref().ok_or(StoreError::Closed)?;
-        sender.send(request).map_err(|_| StoreError::Closed)
+        if let Some(ReadOnly { damage, .. }) = &self.inner.read_only {
+            return Err(StoreError::ReadOnly(Arc::clone(damage)));
+        }
+        let sender = self.inner.requests.as_ref().ok_or_else(|| self.is_closed())?;
+        sender.send(request).map_err(|_| self.is_closed())
     }
 
     /// Reads the view; if it fails, once more after it was built again.
-    fn read<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl Fn(&dyn Reading) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self.inner.shared.read(&read) {
             Err(error @ StoreError::View { .. }) => {
                 self.ask(|reply| Request::Rebuild(error, reply))?;

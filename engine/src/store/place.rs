@@ -42,8 +42,30 @@ impl Place {
         self.view.join("closed.json")
     }
 
-    /// Something in the store is damaged.
-    pub(super) fn damaged(&self, path: &Path, lost: impl Into<String>) -> StoreError {
-        StoreError::Damaged { path: path.to_owned(), lost: lost.into(), directory: self.root.clone() }
+    /// What an operator's confirmation has made, until it has taken its place.
+    pub(super) fn repaired(&self) -> PathBuf {
+        self.root.join("repaired")
+    }
+
+    /// Something in the store is damaged: what is wrong, and what is lost by it.
+    pub(super) fn damaged(
+        &self,
+        path: &Path,
+        wrong: impl Into<String>,
+        lost: impl Into<String>,
+    ) -> StoreError {
+        StoreError::Damaged {
+            path: path.to_owned(),
+            at: None,
+            wrong: wrong.into(),
+            lost: lost.into(),
+            directory: self.root.clone(),
+        }
+    }
+
+    /// The same, at a byte of a file.
+    pub(super) fn damaged_at(&self, path: &Path, at: usize, wrong: String, lost: String) -> StoreError {
+        let (path, directory) = (path.to_owned(), self.root.clone());
+        StoreError::Damaged { path, at: Some(at as u64), wrong, lost, directory }
     }
 }

@@ -3,10 +3,13 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::files::create_whole;
 
@@ -14,17 +17,19 @@ use super::files::create_whole;
 pub(super) struct Reserve {
     path: PathBuf,
     low: AtomicBool,
+    restoring: Mutex<()>,
 }
 
 const SIZE: u64 = 1 << 20;
 
 impl Reserve {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, low: AtomicBool::new(false) }
+        Self { path, low: AtomicBool::new(false), restoring: Mutex::default() }
     }
 
     /// Makes the file if it is not there; where that fails, space is low.
     pub(super) fn restore(&self) {
+        let _alone = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
         let there = fs::metadata(&self.path).is_ok_and(|file| file.len() == SIZE);
         let made = there
             || create_whole(&self.path, |file, path| {
@@ -43,8 +48,18 @@ impl Reserve {
         fs::remove_file(&self.path).is_ok()
     }
 
-    /// Whether the room was given up, or could not be had.
+    /// Whether the room was given up or could not be had, and still cannot; or there is none beside it.
     pub(super) fn is_low(&self) -> bool {
-        self.low.load(Ordering::Relaxed)
+        let free = self.free();
+        if self.low.load(Ordering::Relaxed) && free.is_none_or(|free| free >= 2 * SIZE) {
+            self.restore();
+        }
+        self.low.load(Ordering::Relaxed) || free.is_some_and(|free| free < SIZE)
+    }
+
+    /// Bytes that are free on its disk; `None` where that cannot be told.
+    fn free(&self) -> Option<u64> {
+        let found = statvfs(self.path.parent()?).ok().filter(|found| found.f_blocks > 0)?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }

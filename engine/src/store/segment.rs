@@ -51,6 +51,23 @@ pub(super) fn segments(place: &Place) -> Result<Vec<Segment>, StoreError> {
     numbered(&place.log, "log")?.into_iter().map(|(first, path)| read_header(place, first, path)).collect()
 }
 
+/// The segments whose headers are right, in order; and what is wrong with the others.
+pub(super) fn readable(place: &Place) -> (Vec<Segment>, Vec<StoreError>) {
+    let (mut segments, mut errors) = (Vec::new(), Vec::new());
+    match numbered(&place.log, "log") {
+        Ok(found) => {
+            for (first, path) in found {
+                match read_header(place, first, path) {
+                    Ok(segment) => segments.push(segment),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        Err(error) => errors.push(error),
+    }
+    (segments, errors)
+}
+
 fn read_header(place: &Place, first: u64, path: PathBuf) -> Result<Segment, StoreError> {
     let mut header = Vec::with_capacity(HEADER);
     let read = File::open(&path).and_then(|file| {
@@ -59,17 +76,21 @@ fn read_header(place: &Place, first: u64, path: PathBuf) -> Result<Segment, Stor
     });
     let length = read.map_err(StoreError::io("read", &path))?;
     let lost = format!("the records from {first} on are lost");
-    let damaged = || place.damaged(&path, format!("its header is damaged; {lost}"));
+    let damaged = || place.damaged_at(&path, 0, "its header is damaged".to_owned(), lost.clone());
     let (found, before, size) = parse_header(&header).ok_or_else(damaged)?;
     if found != FORMAT {
         return Err(StoreError::Format { path, found, known: FORMAT });
     }
     if before.sequence.checked_add(1) != Some(first) {
-        return Err(place.damaged(&path, format!("it begins after record {}; {lost}", before.sequence)));
+        return Err(place.damaged(&path, format!("it begins after record {}", before.sequence), lost));
     }
     // It had its size before it had its first record: no crash makes it shorter.
     if length < size {
-        return Err(place.damaged(&path, format!("it had {size} bytes and has {length}; records are lost")));
+        return Err(place.damaged(
+            &path,
+            format!("it had {size} bytes and has {length}"),
+            "records are lost",
+        ));
     }
     Ok(Segment { path, before, size })
 }
@@ -142,7 +163,7 @@ pub(super) fn read_closed(
         Ok(())
     } else {
         let lost = format!("the records from {} on that belong between are lost", end.point.sequence + 1);
-        Err(place.damaged(&next.path, format!("it does not continue {}; {lost}", segment.path.display())))
+        Err(place.damaged(&next.path, format!("it does not continue {}", segment.path.display()), lost))
     }
 }
 
@@ -171,8 +192,8 @@ fn read_records(
         let rest = &bytes[end.offset.min(bytes.len())..];
         let expected = end.point.sequence + 1;
         let lost = |why: String| {
-            let lost = format!("at byte {}, {why}; the records from {expected} on are lost", end.offset);
-            place.damaged(&segment.path, lost)
+            let lost = format!("the records from {expected} on are lost");
+            place.damaged_at(&segment.path, end.offset, why, lost)
         };
         match decode(rest, end.point) {
             Frame::Record { writes, point, length } => {

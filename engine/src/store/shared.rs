@@ -4,10 +4,12 @@ use std::{
     fs,
     path::PathBuf,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use tokio::sync::watch;
 
 use super::{
     batch::{Table, operations},
@@ -17,13 +19,17 @@ use super::{
     log,
     place::Place,
     reserve::Reserve,
+    salvage::Content,
     segment::{Segment, segments},
-    view::View,
+    view::{Reading, View},
+    watch::Watcher,
 };
 
 /// Whether there is something to read.
 pub(super) enum State {
     Ready(View),
+    /// What was saved of a damaged store.
+    Saved(Content),
     Broken(StoreError),
     Closed,
 }
@@ -32,14 +38,24 @@ pub(super) enum State {
 pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) reserve: Reserve,
+    watcher: Arc<Watcher>,
     state: RwLock<State>,
     /// How many writes there were to each table, by its number.
     changes: [AtomicU64; Table::NUMBERS],
+    /// Whether a commit has failed: none succeeds after it.
+    failed: watch::Sender<bool>,
 }
 
 impl Shared {
-    pub(super) fn new(place: Place, reserve: Reserve, view: View) -> Self {
-        Self { place, reserve, state: RwLock::new(State::Ready(view)), changes: Default::default() }
+    pub(super) fn new(place: Place, reserve: Reserve, watcher: Arc<Watcher>, state: State) -> Self {
+        Self {
+            place,
+            reserve,
+            watcher,
+            state: RwLock::new(state),
+            changes: Default::default(),
+            failed: watch::Sender::new(false),
+        }
     }
 
     /// How many writes there were to a table since it was opened. Asked before a read: as long as it is the same, that
@@ -57,6 +73,17 @@ impl Shared {
         }
     }
 
+    /// Says that nothing is acknowledged any more.
+    pub(super) fn give_up(&self) {
+        let _ = self.failed.send_replace(true);
+    }
+
+    /// Returns once nothing is acknowledged any more.
+    pub(super) async fn given_up(&self) {
+        // The sender lives as long as this value does.
+        let _ = self.failed.subscribe().wait_for(|failed| *failed).await;
+    }
+
     // A panic inside sled is caught below, so a poisoned lock holds a state like any other.
     fn read_state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -67,9 +94,13 @@ impl Shared {
     }
 
     /// Reads the view.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Reading) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &*self.read_state() {
             State::Ready(view) => read(view),
+            State::Saved(content) => read(content),
             State::Broken(error) => Err(error.clone()),
             State::Closed => Err(StoreError::Closed),
         }
@@ -84,9 +115,9 @@ impl Shared {
                 operations(writes).flatten().try_for_each(|operation| view.apply(operation))
             }
             State::Broken(error) => Err(error.clone()),
-            State::Closed => return Err(StoreError::Closed),
+            State::Saved(_) | State::Closed => return Err(StoreError::Closed),
         };
-        applied.inspect_err(|error| *state = State::Broken(error.clone()))
+        applied.inspect_err(|error| abandon(std::mem::replace(&mut *state, State::Broken(error.clone()))))
     }
 
     /// Throws a view that failed away and builds it again from checkpoint and log. Nothing else may write to these.
@@ -99,19 +130,42 @@ impl Shared {
         }
         tracing::warn!("the view is built again: {why}");
         // The old one goes first: its room may be what is missing.
-        *state = State::Broken(why.clone());
+        abandon(std::mem::replace(&mut *state, State::Broken(why.clone())));
         let built = segments(&self.place).and_then(|segments| {
             let base = checkpoint::choose(&self.place, &segments)?;
-            build(&self.place, &segments, &base, &self.reserve)
+            build(&self.place, &segments, &base, &self.reserve, &self.watcher)
         });
         *state = match built {
-            Ok(view) => State::Ready(view),
+            Ok(view) => {
+                tracing::warn!("the view was built again in {}", view.path().display());
+                State::Ready(view)
+            }
             Err(error) => {
                 *state = State::Broken(error.clone());
                 return Err(error);
             }
         };
         Ok(())
+    }
+
+    /// All that was saved of a damaged store.
+    pub(super) fn saved<T>(
+        &self,
+        take: impl FnOnce(&Content) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.read_state() {
+            State::Saved(content) => take(content),
+            State::Ready(_) | State::Broken(_) | State::Closed => Err(StoreError::Closed),
+        }
+    }
+
+    /// The view, past what readers have.
+    #[cfg(test)]
+    pub(super) fn with_view<T>(&self, act: impl FnOnce(&View) -> T) -> T {
+        match &*self.read_state() {
+            State::Ready(view) => act(view),
+            _ => panic!("there is no view"),
+        }
     }
 
     /// A view that does not work any more.
@@ -124,27 +178,39 @@ impl Shared {
     pub(super) fn close(&self) -> Option<View> {
         match std::mem::replace(&mut *self.write_state(), State::Closed) {
             State::Ready(view) => Some(view),
-            State::Broken(_) | State::Closed => None,
+            State::Broken(_) | State::Saved(_) | State::Closed => None,
         }
     }
 }
 
-/// Builds a new view in a fresh directory, after those that were there are removed; if that fails, once more with the
-/// room that is kept for a full disk.
+/// Lets go of a view that failed.
+fn abandon(state: State) {
+    if let State::Ready(view) = state {
+        view.abandon();
+    }
+}
+
+/// Builds a new view in a fresh directory, after those that were there are removed; if that fails, once more, on a full
+/// disk with the room that is kept for that.
 pub(super) fn build(
     place: &Place,
     segments: &[Segment],
     base: &Base,
     reserve: &Reserve,
+    watcher: &Arc<Watcher>,
 ) -> Result<View, StoreError> {
     let mut changes = Changes::new();
     log::read(place, segments, base.point, &mut |writes| checkpoint::collect(place, writes, &mut changes))?;
     let fill = || {
-        let view = View::open(&fresh(place)?)?;
+        let view = View::open(&fresh(place)?, watcher)?;
         checkpoint::merge(place, base, &changes, &mut |key, value| view.apply((key, Some(value))))?;
         Ok(view)
     };
-    fill().or_else(|error: StoreError| if error.is_full() && reserve.release() { fill() } else { Err(error) })
+    fill().or_else(|error: StoreError| {
+        let again =
+            if error.is_full() { reserve.release() } else { matches!(error, StoreError::View { .. }) };
+        if again { fill() } else { Err(error) }
+    })
 }
 
 /// A directory that no view was ever in while any other is there.

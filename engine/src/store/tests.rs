@@ -1,12 +1,15 @@
 //! What the store promises, tried.
 
 mod api;
+mod bounds;
 mod crash;
 mod damage;
 mod faults;
 mod format;
 mod model;
+mod salvage;
 mod space;
+mod view_fails;
 mod view_loss;
 
 use std::{
@@ -23,7 +26,7 @@ use super::{Batch, Options, Store, Table};
 type Content = BTreeMap<String, String>;
 
 /// Segments so small that every test meets many of them; checkpoints only on request.
-const SMALL: Options = Options { log_bound: u64::MAX, segment_size: 512 };
+const SMALL: Options = Options { log_bound: u64::MAX, segment_size: 512, ..Options::DEFAULT };
 
 /// In memory where possible: these tests open stores thousands of times, and none cuts the power.
 fn scratch() -> TempDir {

@@ -14,8 +14,8 @@ use resplit_engine::{
     protocol::{
         self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
         LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
-        RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd, StepMessage, StepRequest, Submit,
-        What, World, WorldRequest,
+        Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd,
+        StepMessage, StepRequest, Submit, What, World, WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -76,6 +76,7 @@ impl Fake {
             started: Timestamp::now(),
             busy: false,
             store: None,
+            read_only: None,
             hold: false,
             held: Vec::new(),
         };
@@ -193,7 +194,8 @@ impl Service for Fake {
     async fn run(&self, run: RunId) -> Reply<RunDetail> {
         Self::found(&run)?;
         let summary = summary(&run, RunStatus::Waiting { waiting_for: "volume documents".to_owned() });
-        Ok(RunDetail { summary, held: false, binding: Some(Binding::default()), step_list: Vec::new() })
+        let (binding, windows, step_list) = (Some(Binding::default()), Vec::new(), Vec::new());
+        Ok(RunDetail { summary, held: false, binding, windows, step_list })
     }
 
     async fn events(&self, run: RunId, follow: bool) -> Reply<Receiver<Event>> {
@@ -302,6 +304,10 @@ impl Service for Fake {
     async fn place(&self, name: String, digest: String, bytes: Vec<u8>) -> Reply<PathBuf> {
         self.note(format!("place {name:?} {digest} {}", bytes.len()));
         Ok(PathBuf::from("/staging").join(name))
+    }
+
+    async fn repair(&self, _: RepairRequest) -> Reply<Repair> {
+        Err(refusal(RefusalKind::Conflict, "nothing is damaged"))
     }
 
     async fn stop(&self) -> Reply<()> {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
-const WITH_PROTECT_ONLY: [&str; 5] = ["backup_server", "usual_state", "quiesce", "tape", "hooks"];
+const WITH_PROTECT_ONLY: [&str; 6] = ["backup_server", "usual_state", "quiesce", "waits", "tape", "hooks"];
 
 /// Checks an operation against its site, whose relative paths are relative to `directory`.
 pub(crate) fn check(
@@ -34,6 +34,9 @@ pub(crate) fn check(
     if let Some(quiesce) = root.get("quiesce") {
         not_cold(quiesce.get("mode"), problems);
         not_zero(quiesce.get("window"), "the window", problems);
+    }
+    for (name, wait) in children(root.get("waits")).filter(|(name, _)| *name != "busy") {
+        not_zero(Some(wait), &format!("the wait for {name}"), problems);
     }
     for (_, hooks) in children(root.get("hooks")) {
         for hook in hooks.items() {

@@ -64,8 +64,10 @@ fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
         let primary = volume.get("primary").and_then(|primary| primary.get("path"));
         add(Role::Primary, format!("the primary of volume '{name}'"), name, primary);
         for (generation, pair) in volume.get("pairs").into_iter().flat_map(View::items).enumerate() {
+            let secondary = pair.get("secondary");
             let what = format!("the secondary of volume '{name}', generation {generation},");
-            add(Role::Secondary, what, name, pair.get("secondary").and_then(|side| side.get("path")));
+            add(Role::Secondary, what.clone(), name, secondary.and_then(|side| side.get("path")));
+            add(Role::Secondary, what, name, secondary.and_then(|side| side.get("device")));
         }
     }
     for (name, library) in children(at(tree, &["libraries"])) {
@@ -85,7 +87,7 @@ fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
     }
     let own = !outer.volume.is_empty() && outer.volume == inner.volume && outer.role != inner.role;
     let help = match (outer.role, inner.role) {
-        _ if own => "a pair needs two directories, neither within the other",
+        _ if own => "a pair needs two places, neither within the other",
         (Role::Secondary, Role::Secondary) if same => "give each pair a secondary of its own",
         (Role::State, Role::State) => "give each host a state directory of its own",
         (Role::Primary, Role::Primary) => {

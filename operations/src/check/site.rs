@@ -21,6 +21,9 @@ const SMALLEST_CARTRIDGE: Size = Size(1 << 20);
 /// The drivers whose primary is a volume. Of all others, also those that a file declares, it is a directory.
 const VOLUMES: [&str; 3] = ["image", "lvm", "qemu"];
 
+/// The drivers whose copy can be a block device.
+const ON_DEVICES: [&str; 1] = ["image"];
+
 /// Checks a site in its directory; returns what operations are checked against.
 pub(crate) fn check(
     tree: &Tree,
@@ -34,6 +37,7 @@ pub(crate) fn check(
     if let Some(volumes) = at(tree, &["volumes"]) {
         unique_copy_groups(volumes, problems);
         settings::check(volumes, drivers, problems);
+        devices(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -95,6 +99,23 @@ fn unique_copy_groups(volumes: View<'_>, problems: &mut Vec<Problem>) {
                         .label("again")
                         .related(first, "first here")
                         .help("give each pair a name of its own"),
+                );
+            }
+        }
+    }
+}
+
+/// A device means nothing to a driver that copies into a directory.
+fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    for (_, volume) in children(Some(volumes)) {
+        let Some(driver) = text(volume, &["driver"]) else { continue };
+        for pair in volume.get("pairs").into_iter().flat_map(View::items) {
+            let device = pair.get("secondary").and_then(|secondary| secondary.get("device"));
+            if let Some(device) = device.filter(|_| !ON_DEVICES.contains(&driver.as_str())) {
+                problems.push(
+                    Problem::at(device.span(), format!("driver '{}' copies to no device", shown(&driver)))
+                        .label("only with `driver: image`")
+                        .help("remove 'device': the copy is made in 'path'"),
                 );
             }
         }

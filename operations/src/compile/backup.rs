@@ -22,7 +22,7 @@ use super::{
 pub(super) fn steps(setting: &Setting<'_>) -> BTreeMap<StepId, StepDeclaration> {
     let none = Hooks::default();
     let hooks = setting.hooks.unwrap_or(&none);
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(setting.waits);
     let place =
         |name, after| Place { name, host: setting.primary, timeout: HOOK_TIMEOUT, after, ended: Vec::new() };
     let begun = hooks::add(&mut draft, &hooks.before, place("before", Vec::new()));

@@ -5,21 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     action::{Action, Retry, StepDeclaration},
     ids::{HostId, LONGEST_NAME, StepId, VolumeId},
-    operation::On,
+    operation::{On, Waits},
     units::Period,
 };
 
 /// Steps, by their names.
 #[derive(Default)]
 pub(super) struct Draft {
+    waits: Waits,
     steps: BTreeMap<StepId, StepDeclaration>,
 }
 
 impl Draft {
+    /// No steps yet; those that are added wait for pairs as is said here.
+    pub(super) fn new(waits: Waits) -> Self {
+        Self { waits, ..Self::default() }
+    }
+
     /// Adds a step that runs after `needs`, under `name` or, if that is too long or taken, one like it.
     pub(super) fn add(&mut self, name: &str, host: &HostId, action: Action, needs: &[StepId]) -> StepId {
         let id = self.free(name);
-        let (retry, timeout) = patience(&action);
+        let (retry, timeout) = patience(&action, &self.waits);
         let step = StepDeclaration {
             action,
             host: host.clone(),
@@ -91,12 +97,19 @@ impl Draft {
 }
 
 /// How often a step is tried, and how long one try may take. What can be repeated without harm, and fails because
-/// another host is away for a moment, is tried again; what moves data takes the time that the data takes. What
-/// holds, splits or overwrites is tried once: what follows from a second try is an operator's to judge.
-fn patience(action: &Action) -> (Retry, Option<Period>) {
+/// another host is away for a moment, is tried again, and so is a pair that is busy; what moves data to tape takes the
+/// time that the data takes. A quiesce is tried as often as there may be windows: one that was over its budget is opened
+/// once more.
+fn patience(action: &Action, waits: &Waits) -> (Retry, Option<Period>) {
     let thrice = Retry { attempts: 3, pause: Period::seconds(2) };
     let ten_minutes = Some(Period::seconds(600));
     match action {
+        Action::PurgeCache(_) => (waits.busy, ten_minutes),
+        Action::Resync(_) => (waits.busy, Some(waits.resync)),
+        Action::Split(_) => (waits.busy, Some(waits.split)),
+        Action::Restore(restore) if restore.to.is_none() => (waits.busy, Some(waits.restore)),
+        Action::Confirm(confirm) if !confirm.unused.is_empty() => (waits.busy, Some(waits.restore_ready)),
+        Action::Quiesce(_) => (Retry { attempts: 2, pause: Period::seconds(1) }, None),
         Action::Export(_) | Action::Transfer(_) | Action::Import(_) => (thrice, ten_minutes),
         // A backup that stays locked keeps its pair from the next run.
         Action::Unmount(_) => (thrice, None),
@@ -104,7 +117,7 @@ fn patience(action: &Action) -> (Retry, Option<Period>) {
         Action::TapeBackup(_) | Action::TapeRestore(_) => {
             (Retry { attempts: 4, pause: Period::seconds(1) }, None)
         }
-        Action::PurgeCache(_) | Action::Confirm(_) => (Retry::default(), ten_minutes),
+        Action::Confirm(_) => (Retry::default(), ten_minutes),
         _ => (Retry::default(), None),
     }
 }

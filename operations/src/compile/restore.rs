@@ -8,6 +8,7 @@ use std::{
 use crate::{
     action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer},
     ids::{HostId, LibraryId, StepId, VolumeId},
+    operation::Waits,
     plan::Plan,
 };
 
@@ -40,6 +41,7 @@ pub(super) struct Source {
     volumes: Vec<VolumeId>,
     primary: HostId,
     tape: Option<(LibraryId, HostId)>,
+    waits: Waits,
 }
 
 impl Source {
@@ -49,6 +51,7 @@ impl Source {
             volumes: setting.protect.volumes.clone(),
             primary: setting.primary.clone(),
             tape: setting.tape.map(|(tape, host)| (tape.library.clone(), host.clone())),
+            waits: setting.waits,
         }
     }
 
@@ -68,7 +71,7 @@ impl Source {
         if volumes.is_empty() {
             return Err(CompileError::NoBackup);
         }
-        Ok(Self { volumes, primary: plan.coordinator.clone(), tape })
+        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default() })
     }
 }
 
@@ -79,7 +82,7 @@ pub(super) fn steps(
 ) -> Result<BTreeMap<StepId, StepDeclaration>, CompileError> {
     places::files(&request.paths, request.to.is_some())?;
     let paths: Vec<PathBuf> = request.paths.iter().map(|path| places::without_dots(path)).collect();
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(source.waits);
     match (&request.to, request.from) {
         (Some(to), _) if !to.is_absolute() => return Err(CompileError::RelativeTo(to.clone())),
         (Some(to), RestoreFrom::Disk) => files_from_disk(&mut draft, source, &paths, to)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     ids::{HostId, VolumeId},
-    operation::{Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState},
+    operation::{Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits},
     site::{Site, Volume},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Setting<'a> {
     pub(super) usual_state: UsualState,
     /// How the application is held still.
     pub(super) quiesce: QuiesceDeclaration,
+    /// How long steps wait for pairs.
+    pub(super) waits: Waits,
     /// The tape, and the host that drives it.
     pub(super) tape: Option<(&'a Tape, &'a HostId)>,
     /// The operator's commands.
@@ -53,8 +55,9 @@ impl<'a> Setting<'a> {
         if quiesce.mode == QuiesceMode::Cold {
             return Err(CompileError::Cold);
         }
+        let waits = operation.waits.unwrap_or_default();
         let hooks = operation.hooks.as_ref();
-        Ok(Self { protect, volumes, primary, backup_server, usual_state, quiesce, tape, hooks })
+        Ok(Self { protect, volumes, primary, backup_server, usual_state, quiesce, waits, tape, hooks })
     }
 }
 

@@ -13,4 +13,6 @@ mod sites;
 #[cfg(test)]
 mod strings;
 #[cfg(test)]
+mod waits;
+#[cfg(test)]
 mod yaml;

@@ -11,6 +11,7 @@ mod book;
 pub mod command;
 pub mod directory;
 pub mod identity;
+pub mod image;
 pub mod media;
 pub mod mounts;
 pub mod pairs;

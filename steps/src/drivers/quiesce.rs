@@ -1,9 +1,13 @@
 //! What holds an application still, and who lets it go.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use resplit_operations::{action::Quiesce, ids::RunId};
 
+use super::identity::Owner;
 use crate::{facts::Window, failure::Failure};
 
 /// Holds windows open across steps.
@@ -21,7 +25,8 @@ pub trait WindowKeeper: Send + Sync {
     /// Opens a window: flushes (`online`) or freezes. One window a run.
     fn open(&self, run: &RunId, quiesce: &Quiesce) -> Result<(), Failure>;
 
-    /// Closes it. A window that was over its budget was thawed when the budget ended: that is a failure.
+    /// Closes it. A window that was over its budget was thawed when the budget ended: that is a failure, which carries
+    /// what was measured.
     fn close(&self, run: &RunId) -> Result<Window, Failure>;
 
     /// Whether a window of this run is open, and still held if it is a frozen one.
@@ -41,10 +46,19 @@ pub trait WindowKeeper: Send + Sync {
 /// A process that holds a file system still, or is about to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watchdog {
-    /// Its process ID.
-    pub pid: u32,
+    /// The process.
+    pub process: Owner,
     /// Whether the engine that started it is gone.
     pub is_orphan: bool,
     /// The mount point.
     pub filesystem: PathBuf,
+}
+
+impl Watchdog {
+    /// Asks it to end: it thaws what it holds first. Returns once it is gone.
+    pub fn end(&self) -> Result<(), Failure> {
+        /// A thaw is tried until it is done; longer is worth telling.
+        const GRACE: Duration = Duration::from_secs(5);
+        super::shim::end_process(&self.process, GRACE)
+    }
 }

@@ -9,6 +9,7 @@ use resplit_operations::{
 use crate::{
     context::Context,
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
+    drivers::mounts,
     facts::Facts,
     failure::Failure,
 };
@@ -27,6 +28,7 @@ impl Recording<'_> {
                 generation: bound.pair.generation,
                 epoch: split.epoch,
                 report: split.report.clone(),
+                source: Some(mounts::source(context.host, &bound.pair.primary)?),
             })
         };
         self.0.volumes.iter().map(image).collect()

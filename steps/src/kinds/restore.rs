@@ -28,10 +28,11 @@ fn source<'a>(context: &'a Context<'_>) -> Result<&'a Record, Failure> {
 
 impl Restoring<'_> {
     fn outcome(&self, id: BackupId, report: CopyReport) -> Outcome {
-        let summary = format!(
+        let mut summary = format!(
             "backup {id}: {} entries, {} changed, {} removed, {} bytes copied",
             report.entries, report.changed, report.removed, report.copied
         );
+        report.notes.iter().for_each(|note| summary.extend(["; ", note]));
         let restored = [(self.0.volume.clone(), report)].into();
         Outcome { facts: Facts { restored, ..Facts::default() }, summary, ..Outcome::default() }
     }
@@ -59,6 +60,7 @@ impl Step for Restoring<'_> {
         preview.now = bound.status.to_string();
         preview.then = PairStatus::Psus.to_string();
         preview.notes.push(format!("overwrites {}", bound.pair.primary.display()));
+        preview.notes.extend(context.binding.drift.iter().map(|text| format!("although {text}")));
         // From tape the image is not there yet: what differs cannot be told.
         if context.binding.source.as_ref().is_some_and(|source| matches!(source.record.medium, Medium::Disk))
         {

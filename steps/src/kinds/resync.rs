@@ -17,10 +17,11 @@ pub(super) struct Resync<'a>(pub(super) &'a VolumeStep);
 
 impl Resync<'_> {
     fn outcome(&self, report: CopyReport) -> Outcome {
-        let summary = format!(
+        let mut summary = format!(
             "{} entries, {} changed, {} removed, {} bytes copied",
             report.entries, report.changed, report.removed, report.copied
         );
+        report.notes.iter().for_each(|note| summary.extend(["; ", note]));
         let facts = Facts { resynced: [(self.0.volume.clone(), report)].into(), ..Facts::default() };
         Outcome { facts, summary, ..Outcome::default() }
     }

@@ -22,7 +22,8 @@ impl Split<'_> {
             0 => String::new(),
             count => format!(", {count} fuzzy"),
         };
-        let summary = format!("image of {} entries, {} bytes{fuzzy}", report.entries, report.bytes);
+        let mut summary = format!("image of {} entries, {} bytes{fuzzy}", report.entries, report.bytes);
+        report.notes.iter().for_each(|note| summary.extend(["; ", note]));
         let split = [(self.0.volume.clone(), SplitFact { epoch: state.epoch, at, report })].into();
         Some(Outcome { facts: Facts { split, ..Facts::default() }, summary, ..Outcome::default() })
     }

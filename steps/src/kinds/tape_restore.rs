@@ -35,6 +35,8 @@ fn source<'a>(context: &'a Context<'_>) -> Result<(&'a Record, &'a TapePlace), F
 fn finished(context: &Context<'_>, volume: &VolumeId) -> Result<Option<Image>, Failure> {
     let pair = &context.bound(volume)?.pair;
     let state = context.pair_driver(volume)?.status(pair)?;
+    let (from, _) = source(context)?;
+    let made_from = from.origin.images.iter().find(|image| image.volume == *volume);
     let ours = state.last.filter(|last| last.tag == context.tag() && last.verb == PairVerb::Overwrite);
     Ok(ours.and_then(|last| last.report).map(|report| Image {
         volume: volume.clone(),
@@ -42,6 +44,7 @@ fn finished(context: &Context<'_>, volume: &VolumeId) -> Result<Option<Image>, F
         generation: pair.generation,
         epoch: state.epoch,
         report,
+        source: made_from.and_then(|image| image.source.clone()),
     }))
 }
 

@@ -1,11 +1,12 @@
-//! The contract of pairs, kept by the directory driver on the file systems of this machine.
+//! What the directory driver does beside the contract of pairs, on the file systems of this machine.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a helper of a test cannot do fails the test")]
 
 mod attributes;
-mod conformance;
 mod crash;
 mod hostile;
+mod life;
+mod power;
 mod random;
 mod shapes;
 mod space;

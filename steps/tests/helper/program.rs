@@ -1,5 +1,7 @@
 //! Plays the command line's hidden verbs, and an engine to be killed, for the tests from outside.
 
+mod pairs;
+
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -33,6 +35,10 @@ fn main() -> ExitCode {
         },
         ["try-write", "--filesystem", path] => try_write_main(Path::new(path)),
         ["shim", "--directory", directory] => shim_main(Path::new(directory)),
+        ["pair", kind, pair, verb, tag, kill_at, at] => match (serde_json::from_str(pair), kill_at.parse()) {
+            (Ok(pair), Ok(kill_at)) => pairs::run(kind, &pair, verb, tag, kill_at, Path::new(at)),
+            _ => usage(),
+        },
         ["run-command", directory, argv @ ..] => run_command(Path::new(directory), argv),
         _ => usage(),
     }

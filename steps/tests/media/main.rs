@@ -8,6 +8,7 @@ mod basics;
 mod crashes;
 mod damage;
 mod libraries;
+mod power;
 mod random;
 mod sources;
 mod tools;

@@ -152,6 +152,7 @@ pub(crate) fn record() -> Record {
             started: at("2026-11-20T02:00:10Z"),
             ended: at("2026-11-20T02:00:12Z"),
             images: vec![Image {
+                source: None,
                 volume: "documents".into(),
                 copy_group: "VG01,vol01".into(),
                 generation: 0,

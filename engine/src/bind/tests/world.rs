@@ -129,6 +129,7 @@ pub(super) fn record(id: u64, original: u64, generation: u32) -> Record {
         generation,
         epoch: 1,
         report: CopyReport::default(),
+        source: None,
     };
     let seconds = i64::try_from(original).unwrap();
     Record {

@@ -12,13 +12,14 @@ use resplit_operations::{
     plan::{Plan, PlanData, PlanStep, Purpose},
     site::{Connect, Host, Site},
 };
-use resplit_steps::failure::Failure;
+use resplit_steps::{contract::Intent, failure::Failure};
 
 use crate::{
-    protocol::{RunOptions, RunStatus, StepStatus},
+    protocol::{RunOptions, RunStatus},
     rows::{RunRow, StepRow},
     run::{
         decide::{Decision, decide},
+        journal::steps::StepEvent,
         state::RunState,
     },
 };
@@ -53,7 +54,7 @@ pub(super) fn command() -> Action {
 }
 
 /// A plan of these steps: needs and finally-step by index, and on which end they run.
-pub(super) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
+pub(crate) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
     let step = |(index, (needs, on, finally)): (usize, &(Vec<usize>, On, Option<usize>))| PlanStep {
         id: name(index),
         host: "here".into(),
@@ -80,23 +81,12 @@ pub(super) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
 }
 
 /// A new run of a plan.
-pub(super) fn state(plan: Plan) -> RunState {
+pub(crate) fn state(plan: Plan) -> RunState {
     let steps = plan.graph().node_count();
-    let row = RunRow {
-        run: RunId::from("documents-1"),
-        operation: plan.operation.clone(),
-        purpose: plan.purpose,
-        status: RunStatus::Running,
-        accepted: Timestamp::UNIX_EPOCH,
-        ended: None,
-        steps: 0,
-        plan: plan.hash().to_owned(),
-        options: RunOptions::default(),
-        binding: None,
-        unreleased: Vec::new(),
-        result: Vec::new(),
-    };
-    RunState::new(row, plan, vec![StepRow::waiting(0); steps])
+    let mut row =
+        RunRow::accepted(RunId::from("documents-1"), &plan, RunOptions::default(), Timestamp::UNIX_EPOCH);
+    row.status = RunStatus::Running;
+    RunState::new(row, plan, vec![StepRow::new(); steps])
 }
 
 prop_compose! {
@@ -156,17 +146,14 @@ pub(super) fn simulate(state: &mut RunState, fate: &Fate) -> Trace {
         while let Some(node) = free.pop_front() {
             *trace.decided.entry(node).or_default() += 1;
             let cancelled = fate.cancel.is_some_and(|after| ends >= after);
-            let attempts = state.row_of(node).attempts;
             match decide(state, node, cancelled) {
                 Decision::Run => {
-                    let status = StepStatus::Started { attempt: attempts + 1, at: Timestamp::UNIX_EPOCH };
-                    *state.row_mut(node) = StepRow { status, ..StepRow::waiting(attempts + 1) };
+                    begin(state, node);
                     trace.ran.push(node);
                     running.push(node);
                 }
                 Decision::Skip(because) => {
-                    let status = StepStatus::Skipped { because };
-                    *state.row_mut(node) = StepRow { status, ..StepRow::waiting(attempts) };
+                    state.apply(node, &StepEvent::Skipped { because }).unwrap();
                     free.extend(state.note_end(node));
                 }
             }
@@ -186,12 +173,21 @@ pub(super) fn index(state: &RunState, node: NodeIndex) -> usize {
     state.step(node).id.as_str()[1..].parse().unwrap()
 }
 
-/// Ends a step, well or not.
+/// Begins a step.
+pub(super) fn begin(state: &mut RunState, node: NodeIndex) {
+    let attempt = state.row_of(node).attempts + 1;
+    let intended = StepEvent::Intended { attempt, at: Timestamp::UNIX_EPOCH, intent: Intent::default() };
+    state.apply(node, &intended).unwrap();
+}
+
+/// Ends a step that was begun, well or not.
 pub(super) fn end(state: &mut RunState, node: NodeIndex, fails: bool) {
-    let at = Timestamp::UNIX_EPOCH;
-    state.row_mut(node).status = if fails {
-        StepStatus::Failed { at, failure: Failure::permanent("it broke") }
+    let (attempt, at) = (state.row_of(node).attempts, Timestamp::UNIX_EPOCH);
+    let event = if fails {
+        StepEvent::Failed { attempt, at, failure: Failure::permanent("it broke") }
     } else {
-        StepStatus::Done { began: at, at, summary: String::new(), adopted: None }
+        let (summary, adopted, facts) = (String::new(), None, None);
+        StepEvent::Done { attempt, began: at, at, summary, adopted, facts }
     };
+    state.apply(node, &event).unwrap();
 }

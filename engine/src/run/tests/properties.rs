@@ -6,20 +6,20 @@ use resplit_operations::operation::On;
 
 use super::plans::{fate, plan, simulate, state, steps, well};
 use crate::{
-    protocol::StepStatus,
-    run::{recover, state::RunState},
+    rows::StepState,
+    run::{set_back, state::RunState},
 };
 
 fn began(state: &RunState, node: NodeIndex) -> bool {
-    matches!(state.row_of(node).status, StepStatus::Done { .. } | StepStatus::Failed { .. })
+    matches!(state.row_of(node).state, StepState::Done { .. } | StepState::Failed { .. })
 }
 
 /// Whether a success-step must not run after this one: said in the words of the contract, by recursion.
 fn spoils(state: &RunState, node: NodeIndex) -> bool {
-    match (&state.row_of(node).status, state.owner(node)) {
-        (StepStatus::Failed { .. }, _) => true,
-        (StepStatus::Skipped { .. }, Some(owner)) => spoils(state, owner),
-        (StepStatus::Skipped { .. }, None) => state.step(node).on != On::Failure,
+    match (&state.row_of(node).state, state.owner(node)) {
+        (StepState::Failed { .. }, _) => true,
+        (StepState::Skipped { .. }, Some(owner)) => spoils(state, owner),
+        (StepState::Skipped { .. }, None) => state.step(node).on != On::Failure,
         _ => false,
     }
 }
@@ -57,10 +57,10 @@ proptest! {
         let mut state = state(plan(&steps));
         let first = simulate(&mut state, &fate);
         let done: Vec<_> = state.order().iter().copied().filter(|node| {
-            matches!(state.row_of(*node).status, StepStatus::Done { .. })
+            matches!(state.row_of(*node).state, StepState::Done { .. })
         }).collect();
         let bad: Vec<_> = state.order().iter().copied().filter(|node| spoils(&state, *node)).collect();
-        let back = recover::resume(&mut state);
+        let back = set_back::resume(&mut state).unwrap();
         prop_assert_eq!(back.is_empty(), bad.is_empty(), "a run in which all went well has nothing to catch up on");
         for node in &bad {
             prop_assert!(back.contains(node));
@@ -69,7 +69,7 @@ proptest! {
         for node in state.order().to_vec() {
             prop_assert!(second.decided.get(&node).copied().unwrap_or(0) <= 1);
             prop_assert_eq!(second.decided.contains_key(&node), back.contains(&node));
-            let skipped = matches!(state.row_of(node).status, StepStatus::Skipped { .. });
+            let skipped = matches!(state.row_of(node).state, StepState::Skipped { .. });
             let idle = state.step(state.root(node)).on == On::Failure;
             prop_assert!(began(&state, node) || (skipped && idle), "in the end all is done");
             if done.contains(&node) && !back.contains(&node) {

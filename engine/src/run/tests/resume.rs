@@ -4,7 +4,7 @@ use petgraph::graph::NodeIndex;
 use resplit_operations::operation::On;
 
 use super::plans::{Fate, index, plan, simulate, state, well};
-use crate::run::{recover, state::RunState};
+use crate::run::{set_back, state::RunState};
 
 type Steps = [(Vec<usize>, On, Option<usize>)];
 
@@ -22,7 +22,7 @@ fn again(steps: &Steps, failed: &[usize]) -> Vec<usize> {
         fate.fails[*index] = true;
     }
     let _ = simulate(&mut state, &fate);
-    let _ = recover::resume(&mut state);
+    let _ = set_back::resume(&mut state).unwrap();
     let second = simulate(&mut state, &well());
     indices(&state, &second.ran)
 }

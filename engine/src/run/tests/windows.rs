@@ -4,13 +4,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use resplit_operations::plan::Plan;
-use resplit_steps::contract::Intent;
+use resplit_steps::failure::Failure;
 
-use super::plans::{end, state};
+use super::plans::{begin, end, state};
 use crate::{
-    protocol::StepStatus,
-    rows::StepRow,
-    run::{recover, state::RunState},
+    run::{journal::steps::StepEvent, set_back, state::RunState},
     testing::{DOCUMENTS, SITE, backup},
 };
 
@@ -54,10 +52,10 @@ fn interrupted(at: &str) -> RunState {
     for node in all {
         let before = state.between(&[node], last).len() > 1;
         if before {
+            begin(&mut state, node);
             end(&mut state, node, false);
         } else if node == last {
-            let status = StepStatus::Started { attempt: 1, at: Timestamp::UNIX_EPOCH };
-            *state.row_mut(node) = StepRow { status, intent: Some(Intent::default()), ..StepRow::waiting(1) };
+            begin(&mut state, node);
         }
     }
     state.recount();
@@ -65,14 +63,14 @@ fn interrupted(at: &str) -> RunState {
 }
 
 fn is_waiting(state: &RunState, name: &str) -> bool {
-    matches!(state.row_of(node(state, name)).status, StepStatus::Waiting)
+    state.row_of(node(state, name)).is_waiting()
 }
 
 #[test]
 fn a_lost_window_takes_back_everything_from_the_resyncs_on_for_every_pair() {
     for at in ["in-window-1", "split-documents", "split-pictures", "thaw"] {
         let mut state = interrupted(at);
-        let back = recover::lost_windows(&mut state);
+        let back = set_back::lost_windows(&mut state).unwrap();
         let back = names(&state, &back);
         for name in ["resync-documents", "resync-pictures", "quiesce", at] {
             assert!(back.contains(&name.to_owned()), "{at}: {name} not in {back:?}");
@@ -96,8 +94,8 @@ fn what_stands_outside_the_window_is_left_to_be_asked_about() {
         "resync-after-documents",
     ] {
         let mut state = interrupted(at);
-        assert!(recover::lost_windows(&mut state).is_empty(), "{at}");
-        assert!(matches!(state.row_of(node(&state, at)).status, StepStatus::Started { .. }), "{at}");
+        assert!(set_back::lost_windows(&mut state).unwrap().is_empty(), "{at}");
+        assert!(state.row_of(node(&state, at)).is_started(), "{at}");
     }
 }
 
@@ -105,8 +103,13 @@ fn what_stands_outside_the_window_is_left_to_be_asked_about() {
 fn an_attempt_that_is_set_back_keeps_its_number() {
     let mut state = interrupted("split-documents");
     let split = node(&state, "split-documents");
-    state.row_mut(split).attempts = 7;
-    let _ = recover::lost_windows(&mut state);
+    for _ in 2..=7 {
+        let failure = Failure::temporary("busy");
+        let (attempt, at) = (state.row_of(split).attempts, Timestamp::UNIX_EPOCH);
+        state.apply(split, &StepEvent::Retried { attempt, at, failure }).unwrap();
+        begin(&mut state, split);
+    }
+    let _ = set_back::lost_windows(&mut state).unwrap();
     assert_eq!(state.row_of(split).attempts, 7);
 }
 
@@ -116,14 +119,12 @@ fn a_backup_without_a_record_is_made_anew_from_the_purge_on() {
         let mut state = interrupted(at);
         let failed = node(&state, at);
         end(&mut state, failed, true);
-        let _ = recover::resume(&mut state);
+        let _ = set_back::resume(&mut state).unwrap();
         for name in ["purge-cache-documents", "purge-cache-pictures", "resync-documents", "resync-pictures"] {
             assert!(is_waiting(&state, name), "{at}: {name}");
         }
         assert!(!is_waiting(&state, "before-1"), "{at}: what went before stands");
-        assert!(
-            state.on_pairs().into_iter().all(|node| matches!(state.row_of(node).status, StepStatus::Waiting))
-        );
+        assert!(state.on_pairs().into_iter().all(|node| state.row_of(node).is_waiting()));
     }
 }
 
@@ -132,7 +133,7 @@ fn a_backup_with_a_record_goes_on_from_it() {
     let mut state = interrupted("tape-backup");
     let failed = node(&state, "tape-backup");
     end(&mut state, failed, true);
-    let _ = recover::resume(&mut state);
+    let _ = set_back::resume(&mut state).unwrap();
     for name in ["mount", "tape-backup", "unmount", "confirm", "resync-after-documents"] {
         assert!(is_waiting(&state, name), "{name}");
     }
@@ -144,7 +145,7 @@ fn a_backup_with_a_record_goes_on_from_it() {
 #[test]
 fn what_has_not_been_asked_about_is_not_made_anew() {
     let mut state = interrupted("resync-documents");
-    let _ = recover::resume(&mut state);
-    assert!(matches!(state.row_of(node(&state, "resync-documents")).status, StepStatus::Started { .. }));
+    let _ = set_back::resume(&mut state).unwrap();
+    assert!(state.row_of(node(&state, "resync-documents")).is_started());
     assert!(!is_waiting(&state, "purge-cache-documents"));
 }

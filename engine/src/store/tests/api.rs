@@ -86,7 +86,7 @@ fn large_values_grow_and_shrink_and_leave_nothing() {
     batch.delete(Table::Runs, "k");
     batch.delete(Table::Runs, "k\0");
     store.commit(batch).unwrap();
-    assert_eq!(store.inner.shared.read(|view| Ok(view.len())).unwrap(), 0);
+    assert_eq!(store.inner.shared.with_view(crate::store::view::View::len), 0);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn readers_see_a_commit_whole_or_not_at_all() {
 #[test]
 fn the_log_stays_within_its_bound() {
     let directory = scratch();
-    let options = Options { log_bound: 8 << 10, segment_size: 2 << 10 };
+    let options = Options { log_bound: 8 << 10, segment_size: 2 << 10, ..Options::DEFAULT };
     let (store, _) = Store::open_with(directory.path(), options).unwrap();
     for unfinished in ["log/00000000000000000001.new", "checkpoints/00000000000000000001.new"] {
         std::fs::write(directory.path().join(unfinished), "interrupted").unwrap();

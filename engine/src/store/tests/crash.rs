@@ -19,7 +19,7 @@ const KEPT: u64 = 50;
 #[test]
 fn killed_process() {
     let Ok(directory) = env::var(DIRECTORY) else { return };
-    let options = Options { log_bound: 16 << 10, segment_size: 4 << 10 };
+    let options = Options { log_bound: 16 << 10, segment_size: 4 << 10, ..Options::DEFAULT };
     let (store, _) = Store::open_with(Path::new(&directory), options).unwrap();
     let mut number: u64 = store.get(Table::Meta, "last").unwrap().unwrap_or(0);
     // A line of the process alone: the test harness writes to the same pipe.

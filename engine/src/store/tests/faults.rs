@@ -18,7 +18,14 @@ fn redirected(directory: &Path, device: &str) -> Store {
     committer.writer.redirect(OpenOptions::new().write(true).open(device).unwrap());
     let shared = Arc::clone(&committer.shared);
     let (requests, thread) = committer.start().unwrap();
-    Store { inner: Arc::new(Inner { shared, requests: Some(requests), committer: Mutex::new(Some(thread)) }) }
+    Store {
+        inner: Arc::new(Inner {
+            shared,
+            requests: Some(requests),
+            committer: Mutex::new(Some(thread)),
+            read_only: None,
+        }),
+    }
 }
 
 #[test]
@@ -33,7 +40,9 @@ fn after_an_error_of_the_log_nothing_is_acknowledged() {
         assert_eq!(store.commit(put("b", "2")).unwrap_err().to_string(), first);
         assert_eq!(store.checkpoint().unwrap_err().to_string(), first);
         assert_eq!(content(&store), states[30]);
-        assert_eq!(store.is_low_on_space(), device == "/dev/full");
+        assert_eq!(directory.path().join("reserve").exists(), device != "/dev/full");
+        // Whoever waits for that is told, and its process ends.
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.failed());
         assert_eq!(store.close().unwrap_err().to_string(), first);
         let (store, opened) = Store::open_with(directory.path(), SMALL).unwrap();
         assert_eq!((opened.sequence, content(&store)), (30, states[30].clone()));

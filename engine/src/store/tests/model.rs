@@ -86,7 +86,7 @@ proptest! {
     #[test]
     fn a_store_is_a_map_that_survives(acts in prop::collection::vec(act(), 1..30)) {
         let directory = scratch();
-        let options = Options { log_bound: 16 << 10, segment_size: 4 << 10 };
+        let options = Options { log_bound: 16 << 10, segment_size: 4 << 10, ..Options::DEFAULT };
         let open = || Store::open_with(directory.path(), options).unwrap();
         let (mut store, _) = open();
         let (mut model, mut sequence) = (Model::new(), 0);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{put, scratch};
 use crate::store::{Found, Options, Store, StoreError, Table};
 
-const OPTIONS: Options = Options { log_bound: 1 << 20, segment_size: 256 << 10 };
+const OPTIONS: Options = Options { log_bound: 1 << 20, segment_size: 256 << 10, ..Options::DEFAULT };
 
 struct Mounted(TempDir);
 

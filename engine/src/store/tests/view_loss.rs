@@ -65,23 +65,9 @@ fn a_view_that_fails_a_reader_is_built_again_meanwhile() {
     let states = thirty(directory.path());
     let (store, _) = Store::open_with(directory.path(), SMALL).unwrap();
     let key = states[30].keys().next().unwrap();
-    store
-        .inner
-        .shared
-        .read(|view| {
-            view.damage(Table::Runs, key);
-            Ok(())
-        })
-        .unwrap();
+    store.inner.shared.with_view(|view| view.damage(Table::Runs, key));
     assert_eq!(store.get::<String>(Table::Runs, key).unwrap().as_ref(), Some(&states[30][key]));
-    store
-        .inner
-        .shared
-        .read(|view| {
-            view.damage(Table::Runs, key);
-            Ok(())
-        })
-        .unwrap();
+    store.inner.shared.with_view(|view| view.damage(Table::Runs, key));
     assert_eq!(content(&store), states[30]);
 }
 

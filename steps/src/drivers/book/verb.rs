@@ -26,10 +26,9 @@ impl Verb<'_> {
     /// The pair's status while the verb runs, once it is done, and if it fails.
     fn statuses(&self) -> (PairStatus, PairStatus, PairStatus) {
         match self.verb {
-            PairVerb::Split => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
             // The image is as good as before, whatever becomes of the primary.
             PairVerb::Restore => (PairStatus::Rcpy, PairStatus::Psus, PairStatus::Rcpy),
-            PairVerb::Overwrite => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
+            PairVerb::Split | PairVerb::Overwrite => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
             PairVerb::Resync => (PairStatus::Copy, PairStatus::Pair, PairStatus::Psue),
         }
     }

@@ -370,6 +370,7 @@ fn report(survey: &Survey, tally: Tally) -> CopyReport {
         removed: tally.removed.into_inner(),
         copied: tally.copied.into_inner(),
         fuzzy_count: u64::try_from(fuzzy.len()).unwrap_or(u64::MAX),
+        notes: Vec::new(),
         fuzzy: fuzzy.iter().take(CopyReport::MOST_FUZZY).map(|path| words(path)).collect(),
     }
 }

@@ -8,7 +8,7 @@ use super::{state::State, survey::Survey};
 use crate::failure::Failure;
 
 /// Refuses a primary and a secondary of which one contains the other.
-pub(super) fn nested(pair: &PairRef) -> Result<(), Failure> {
+pub(in crate::drivers) fn nested(pair: &PairRef) -> Result<(), Failure> {
     let (primary, secondary) = (real(&pair.primary), real(&pair.secondary));
     if !primary.starts_with(&secondary) && !secondary.starts_with(&primary) {
         return Ok(());

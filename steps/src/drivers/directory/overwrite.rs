@@ -15,7 +15,7 @@ use super::{
     state::{DATA, NEW_DATA, State},
     tree::Tree,
 };
-use crate::{drivers::book::Verb, failure::Failure};
+use crate::{context::Work, drivers::book::Verb, failure::Failure};
 
 /// Readies `data/`: it is empty and nothing is known of it.
 pub(super) fn begin(verb: &Verb<'_>, state: &mut State) -> Result<PathBuf, Failure> {
@@ -25,13 +25,19 @@ pub(super) fn begin(verb: &Verb<'_>, state: &mut State) -> Result<PathBuf, Failu
     state.write(&pair.secondary)?;
     let data = pair.secondary.join(DATA);
     make(pair, &data)?;
-    let tree = Tree::open(&data)?;
+    empty(&data, asked.work)?;
+    Ok(data)
+}
+
+/// Removes all that a directory holds.
+pub(in crate::drivers) fn empty(directory: &Path, work: &Work) -> Result<(), Failure> {
+    let tree = Tree::open(directory)?;
     let listed = list(tree.root(), &mut Buffer::new())
         .map_err(|error| tree.failure("read the directory", b"", b"", error))?;
     for entry in listed {
-        let _ = remove(&tree, b"", &entry.name, entry.stat.is_directory(), asked.work)?;
+        let _ = remove(&tree, b"", &entry.name, entry.stat.is_directory(), work)?;
     }
-    Ok(data)
+    Ok(())
 }
 
 /// Makes `data/` if it is not there, of what an interrupted first resync has left if there is any.

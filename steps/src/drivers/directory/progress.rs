@@ -17,7 +17,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Counts, and reports some ten times a second.
-pub(super) struct Counter<'a> {
+pub(in crate::drivers) struct Counter<'a> {
     work: &'a Work,
     bytes: AtomicU64,
     entries: AtomicU64,
@@ -27,7 +27,7 @@ pub(super) struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    pub(super) fn new(work: &'a Work, of_entries: Option<u64>, of_bytes: Option<u64>) -> Self {
+    pub(in crate::drivers) fn new(work: &'a Work, of_entries: Option<u64>, of_bytes: Option<u64>) -> Self {
         // The first report is made at once.
         let now = Instant::now();
         let reported = Mutex::new(now.checked_sub(PAUSE).unwrap_or(now));
@@ -35,7 +35,7 @@ impl<'a> Counter<'a> {
     }
 
     /// Adds what was done. A failure if the work was asked to stop: a safe point.
-    pub(super) fn add(&self, entries: u64, bytes: u64) -> Result<(), Failure> {
+    pub(in crate::drivers) fn add(&self, entries: u64, bytes: u64) -> Result<(), Failure> {
         let _ = self.entries.fetch_add(entries, Ordering::Relaxed);
         let _ = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.work.check()?;
@@ -59,7 +59,7 @@ impl<'a> Counter<'a> {
     }
 
     /// The last report.
-    pub(super) fn finish(self) {
+    pub(in crate::drivers) fn finish(self) {
         drop(self.reported.lock().unwrap_or_else(PoisonError::into_inner));
         self.report();
     }

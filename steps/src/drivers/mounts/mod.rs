@@ -5,12 +5,19 @@ use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::failure::Failure;
 
+mod holders;
+mod source;
 mod table;
 
+pub use source::source;
+
+pub(in crate::drivers) use holders::Holders;
 pub(in crate::drivers) use table::{Mount, open_directory, own_program};
 
 /// Mounts a device, or a file that holds a file system, at a directory that is made. Asked again, it is done already.
@@ -44,19 +51,36 @@ pub fn close(at: &Path) -> Result<usize, Failure> {
         .filter(|point| point.starts_with(&real))
         .collect();
     for point in mounted.iter().rev() {
-        run(Command::new("umount").arg("--").arg(point)).map_err(|text| {
-            Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
-                "end what uses it (fuser -vm {}), then resplit leftovers release",
-                point.display()
-            ))
-        })?;
+        unmount(point)?;
     }
     remove_empty(&real).map_err(|error| Failure::io("remove the directory", at, &error))?;
     Ok(mounted.len())
 }
 
+/// Unmounts what is mounted last at a directory, which stays. A program that another thread is just starting holds for a
+/// moment what this process has had open there: that is waited for.
+pub(in crate::drivers) fn unmount(point: &Path) -> Result<(), Failure> {
+    const STARTING: Duration = Duration::from_secs(3);
+    let began = Instant::now();
+    loop {
+        match run(Command::new("umount").arg("--").arg(point)) {
+            Ok(()) => return Ok(()),
+            Err(text) if text.contains("busy") && began.elapsed() < STARTING => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(text) => {
+                let failure = Failure::temporary(format!("cannot unmount {}: {text}", point.display()));
+                return Err(failure.with_help(format!(
+                    "end what uses it (fuser -vm {}), then resplit leftovers release",
+                    point.display()
+                )));
+            }
+        }
+    }
+}
+
 /// Whether something is mounted exactly there.
-fn is_mount_point(at: &Path) -> io::Result<bool> {
+pub(in crate::drivers) fn is_mount_point(at: &Path) -> io::Result<bool> {
     let real = match at.canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -74,10 +98,13 @@ fn remove_empty(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Runs a program of the system to its end; gives what it said if it failed.
+/// Runs a program of the system to its end; gives what it said if it failed. It ends with this process: a mount that is
+/// made after an engine was killed would be nobody's.
 fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let ended = command
+    let mut bound = Command::new("setpriv");
+    let _ = bound.args(["--pdeathsig", "KILL", "--", &name]).args(command.get_args());
+    let ended = bound
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()

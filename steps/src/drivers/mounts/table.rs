@@ -4,7 +4,13 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
-    os::{fd::AsFd, unix::ffi::OsStringExt},
+    os::{
+        fd::AsFd,
+        unix::{
+            ffi::OsStringExt,
+            fs::{FileTypeExt, MetadataExt},
+        },
+    },
     path::{Path, PathBuf},
 };
 
@@ -23,6 +29,8 @@ pub(in crate::drivers) struct Mount {
     pub(in crate::drivers) point: PathBuf,
     /// Its type.
     pub(in crate::drivers) kind: String,
+    /// What it was mounted from, as the file system names it.
+    pub(in crate::drivers) source: PathBuf,
 }
 
 impl Mount {
@@ -66,6 +74,22 @@ impl Mount {
         devices
     }
 
+    /// The mount of a block device's file system, also of a file that is mounted through a loop device; the first, if
+    /// it is mounted more than once.
+    pub(in crate::drivers) fn of_device(volume: &Path) -> Option<Self> {
+        let found = volume.metadata().ok()?;
+        let real = volume.canonicalize().ok()?;
+        let number = |device| format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+        let is_it = |mount: &Self| {
+            if found.file_type().is_block_device() {
+                return mount.device == number(found.rdev());
+            }
+            let link = format!("/sys/dev/block/{}/loop/backing_file", mount.device);
+            fs::read_to_string(link).is_ok_and(|file| Path::new(file.trim_end()) == real)
+        };
+        Self::all().ok()?.into_iter().find(is_it)
+    }
+
     fn numbered(status: &Statx) -> io::Result<Self> {
         if status.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
             return Err(io::Error::other(
@@ -93,8 +117,10 @@ impl Mount {
         let device = text(fields.nth(1)?);
         let root = text(fields.next()?);
         let point = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
-        let kind = text(fields.skip_while(|field| *field != b"-").nth(1)?);
-        Some(Self { id, device, root, point, kind })
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let kind = text(fields.next()?);
+        let source = PathBuf::from(OsString::from_vec(unescaped(fields.next()?)));
+        Some(Self { id, device, root, point, kind, source })
     }
 }
 
@@ -142,6 +168,7 @@ mod tests {
             root: "/sub".into(),
             point: "/mnt/a b".into(),
             kind: "ext4".into(),
+            source: "/dev/loop0".into(),
         };
         for optional in ["", " shared:1 master:2"] {
             let line = format!("36 35 7:0 /sub /mnt/a\\040b rw,noatime{optional} - ext4 /dev/loop0 rw");

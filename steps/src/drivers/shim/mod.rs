@@ -19,9 +19,10 @@ mod process;
 mod survey;
 mod wait;
 
+pub(super) use self::wait::end as end_process;
 pub use self::{
     process::shim_main,
-    survey::{CommandSeen, commands_in},
+    survey::{CommandSeen, Running, commands_in},
 };
 
 /// How long a command that is asked to end may take until it is killed.

@@ -20,7 +20,7 @@ use signal_hook::{
 
 use super::{
     child::{self, Event, Why},
-    files::{Ending, Files, Finish, Started},
+    files::{Ending, Files, Finish, Started, ticks_ms},
     output::Output,
 };
 use crate::drivers::{command::ExternalCommand, identity::Owner, system};
@@ -129,6 +129,7 @@ fn attend(files: &Files, order: &Order) -> io::Result<JoinHandle<()>> {
         tag: command.tag.clone(),
         argv: command.argv.clone(),
         at: Timestamp::now(),
+        ticks_ms: Some(ticks_ms()),
         shim: Owner::current()?,
     })?;
 

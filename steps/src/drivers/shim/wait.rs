@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
@@ -78,8 +77,7 @@ impl Shims {
     ) -> Result<(), Failure> {
         let looking = |error: &io::Error| Failure::io("wait for the command in", &command.directory, error);
         let Some(descriptor) = child.descriptor().map_err(|error| looking(&error))? else { return Ok(()) };
-        let since = Timestamp::now().duration_since(started.at).unsigned_abs();
-        let until = command.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(since));
+        let until = command.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(started.age()));
         let notice = Timespec { tv_sec: 0, tv_nsec: NOTICE.subsec_nanos().into() };
         loop {
             let mut ready = [PollFd::new(&descriptor, PollFlags::IN)];
@@ -98,6 +96,42 @@ impl Shims {
                     Err(error) => Err(looking(&error.into())),
                 };
             }
+        }
+    }
+}
+
+/// Asks a process to end, and waits until it has: its grace, and a little more.
+pub(in crate::drivers) fn end(process: &Owner, grace: Duration) -> Result<(), Failure> {
+    if !signal(process, Path::new("/proc"))? {
+        return Ok(());
+    }
+    // One that was stopped hears of it only when it goes on.
+    if let Ok(Some(descriptor)) = process.descriptor() {
+        let _ = pidfd_send_signal(descriptor, Signal::CONT);
+    }
+    gone_within(process, grace + KILLED)
+}
+
+/// Waits until a process that was killed is gone.
+pub(super) fn until_gone(process: &Owner) -> Result<(), Failure> {
+    gone_within(process, KILLED)
+}
+
+fn gone_within(process: &Owner, limit: Duration) -> Result<(), Failure> {
+    let looking = |error: &io::Error| Failure::io("wait for a process in", Path::new("/proc"), error);
+    let Some(descriptor) = process.descriptor().map_err(|error| looking(&error))? else { return Ok(()) };
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(looking(&error.into())),
+            Ok(0) => {
+                return Err(Failure::temporary(format!("process {} does not end", process.pid))
+                    .with_help("it may wait for a device or a frozen file system; look at it"));
+            }
+            Ok(_) => return Ok(()),
         }
     }
 }

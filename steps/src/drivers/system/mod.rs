@@ -13,6 +13,8 @@ use rustix::{
 /// `_IOWR('X', 119, int)` and `_IOWR('X', 120, int)` of `linux/fs.h`.
 const FIFREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
 const FITHAW: Opcode = opcode::read_write::<i32>(b'X', 120);
+/// `_IO(0x12, 97)` of `linux/fs.h`.
+const BLKFLSBUF: Opcode = opcode::none(0x12, 97);
 
 /// Holds the whole file system of an open file still: writers wait from now on, and all that was written is on disk.
 /// `EBUSY` if it is held still already, `EOPNOTSUPP` if it cannot be, `EPERM` without `CAP_SYS_ADMIN`.
@@ -25,10 +27,15 @@ pub(crate) fn thaw(file: impl AsFd) -> io::Result<()> {
     call::<FITHAW>(file)
 }
 
-#[expect(unsafe_code, reason = "rustix has no safe wrapper for these two")]
+/// Writes back what this machine has cached of a block device, and forgets it. `EACCES` without `CAP_SYS_ADMIN`.
+pub(crate) fn forget_buffers(device: impl AsFd) -> io::Result<()> {
+    call::<BLKFLSBUF>(device)
+}
+
+#[expect(unsafe_code, reason = "rustix has no safe wrapper for these three")]
 fn call<const OPCODE: Opcode>(file: impl AsFd) -> io::Result<()> {
-    // SAFETY: the kernel ignores the argument of both calls (`ioctl_fsfreeze`, `ioctl_fsthaw`): it reads and writes no
-    // memory of this process, whatever their numbers say of an int.
+    // SAFETY: the kernel ignores the argument of these calls (`ioctl_fsfreeze`, `ioctl_fsthaw`, `blkdev_flushbuf`): it
+    // reads and writes no memory of this process, whatever their numbers say of an int.
     unsafe { ioctl(file, NoArg::<OPCODE>::new()) }.map_err(io::Error::from)
 }
 

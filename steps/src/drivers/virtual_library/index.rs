@@ -169,8 +169,18 @@ fn nameless_file(directory: &Path) -> io::Result<File> {
     options.clone().custom_flags(flags).open(directory).or_else(|_| {
         // Not every file system can.
         let path = directory.join(format!("index-{}.new", std::process::id()));
-        let file = options.create_new(true).open(&path)?;
-        std::fs::remove_file(&path)?;
+        let remove = || match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        // A process of this number may have left one, and another thread may be here too: it has its file already.
+        let file = loop {
+            match options.create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove()?,
+                created => break created?,
+            }
+        };
+        remove()?;
         Ok(file)
     })
 }

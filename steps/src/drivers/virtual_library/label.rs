@@ -148,6 +148,19 @@ pub(super) fn make_directory(library: &LibraryRef<'_>) -> Result<(), Failure> {
         .map_err(|error| Failure::io("make the library's directory", path, &error))
 }
 
+/// Makes the names of a library's cartridges durable, and the way to its directory: whoever created them may have been
+/// killed before it had.
+pub(super) fn sync_names(library: &LibraryRef<'_>) -> Result<(), Failure> {
+    let path = &library.library.path;
+    path.ancestors().filter(|above| !above.as_os_str().is_empty()).try_for_each(|above| {
+        match File::open(above).and_then(|directory| directory.sync_all()) {
+            // What may not be read was not created by us.
+            Err(error) if above != path && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced.map_err(|error| Failure::io("make durable", above, &error)),
+        }
+    })
+}
+
 /// Makes a blank cartridge, whole or not at all. One that is there already is left alone.
 pub(super) fn make_blank(library: &LibraryRef<'_>, barcode: &Barcode) -> Result<(), Failure> {
     let label = Label {

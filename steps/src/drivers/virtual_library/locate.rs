@@ -81,6 +81,10 @@ pub(super) fn locate(library: &LibraryRef<'_>, opened: &Opened) -> Result<Locate
             }
         }
         closings.extend(last);
+        if !closings.is_empty() {
+            // A writer that was killed may not have synced what it closed; whoever finds it relies on it.
+            opened.file.sync_data().map_err(|error| io(&error))?;
+        }
         for closing in closings {
             add(&mut located, closing, &opened.file, &opened.label);
         }

@@ -59,7 +59,18 @@ pub(super) fn write(
     }
 
     let io = |error: &std::io::Error| Failure::io("write to the cartridge", &opened.path, error);
-    opened.file.set_len(located.end).map_err(|error| io(&error))?;
+    if located.datasets.is_empty() {
+        label::sync_names(library)?;
+    }
+    let length = opened.file.metadata().map_err(|error| io(&error))?.len();
+    if length > located.end {
+        // Durable before anything is written there: else a power cut could leave an old closing frame behind new data.
+        opened
+            .file
+            .set_len(located.end)
+            .and_then(|()| opened.file.sync_data())
+            .map_err(|error| io(&error))?;
+    }
     let written = write_dataset(library, dataset, &opened, &located, work, |sink, index| {
         archive(dataset.sources, sink, index, &totals, work)
     });

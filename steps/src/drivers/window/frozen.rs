@@ -14,7 +14,11 @@ use std::{
 
 use super::guard::Program;
 use crate::{
-    drivers::{identity::Processes, mounts, quiesce::Watchdog},
+    drivers::{
+        identity::{Owner, Processes},
+        mounts,
+        quiesce::Watchdog,
+    },
     failure::Failure,
 };
 
@@ -116,7 +120,8 @@ pub(super) fn watchdogs() -> io::Result<Vec<Watchdog>> {
         let Some(rest) = at.map(|at| &words[at + 1..]) else { continue };
         let [b"--filesystem", filesystem, b"--budget-ms", ..] = rest else { continue };
         let filesystem = PathBuf::from(String::from_utf8_lossy(filesystem).into_owned());
-        found.push(Watchdog { pid, is_orphan, filesystem });
+        let Ok(Some(process)) = Owner::of(pid) else { continue };
+        found.push(Watchdog { process, is_orphan, filesystem });
     }
     Ok(found)
 }

@@ -125,8 +125,9 @@ impl Guard {
         self.seen.is_frozen()
     }
 
-    /// Ends the window, and gives its length in milliseconds.
-    pub(super) fn close(mut self) -> Result<u64, Failure> {
+    /// Ends the window, and gives its length in milliseconds; if it did not end as it should, why, and the length as far
+    /// as it was measured.
+    pub(super) fn close(mut self) -> Result<u64, (Failure, Option<u64>)> {
         self.order(THAW);
         let state = self.seen.wait(ANSWER, |state| *state != State::Frozen);
         if matches!(state, State::Ended(_) | State::Died(_)) {
@@ -137,19 +138,25 @@ impl Guard {
         }
         let at = self.filesystem.display();
         let budget = self.budget.as_millis();
+        let mut measured = None;
         let told = match state {
             State::Ended(Said::Thawed(length)) => return Ok(length),
-            State::Ended(Said::Overrun(length)) => format!(
-                "the window of {at} was over its budget of {budget} ms: it was thawed after {length} ms"
-            ),
+            State::Ended(Said::Overrun(length)) => {
+                measured = Some(length);
+                format!(
+                    "the window of {at} was over its budget of {budget} ms: it was thawed after {length} ms"
+                )
+            }
             State::Ended(Said::Stopped(length)) => {
+                measured = Some(length);
                 format!("the watchdog of {at} was asked to end from outside, and thawed it after {length} ms")
             }
             State::Ended(Said::Released(length)) => {
+                measured = Some(length);
                 format!("{at} was thawed by somebody else before the window was closed after {length} ms")
             }
             State::Died(Some(Err(reason))) | State::Silent(Err(reason)) => {
-                return Err(self.still_frozen(&reason));
+                return Err((self.still_frozen(&reason), None));
             }
             State::Died(_) => {
                 format!("the watchdog of {at} died in the window; {at} was thawed at once")
@@ -158,11 +165,15 @@ impl Guard {
             // It does not answer.
             _ => match thaw(&self.file) {
                 Ok(()) => format!("the watchdog of {at} fell silent; {at} was thawed without it"),
-                Err(error) => return Err(self.still_frozen(&error.to_string())),
+                Err(error) => return Err((self.still_frozen(&error.to_string()), None)),
             },
         };
-        Err(Failure::permanent(format!("{told}; what was split in this window is not of one moment"))
-            .with_help("run the operation again; if the split takes long, give `quiesce.window` more time"))
+        let failure =
+            Failure::permanent(format!("{told}; what was split in this window is not of one moment"))
+                .with_help(
+                    "run the operation again; if the split takes long, give `quiesce.window` more time",
+                );
+        Err((failure, measured))
     }
 
     fn not_opened(&self, state: &State) -> Failure {

@@ -120,11 +120,15 @@ impl WindowKeeper for Windows {
         let Some(opened) = self.lock().remove(run) else {
             return Err(Failure::permanent(format!("run {run} has no window open")));
         };
-        let length_ms = match opened.held {
-            Held::Flushed(began) => milliseconds(began.elapsed()),
-            Held::Frozen(guard) => guard.close()?,
-        };
-        Ok(Window { opened: opened.at, length_ms, budget_ms: milliseconds(opened.budget) })
+        let window =
+            |length_ms| Window { opened: opened.at, length_ms, budget_ms: milliseconds(opened.budget) };
+        match opened.held {
+            Held::Flushed(began) => Ok(window(milliseconds(began.elapsed()))),
+            Held::Frozen(guard) => guard.close().map(window).map_err(|(failure, measured)| match measured {
+                Some(length_ms) => failure.of_window(window(length_ms)),
+                None => failure,
+            }),
+        }
     }
 
     fn is_open(&self, run: &RunId) -> bool {

@@ -18,7 +18,7 @@ use resplit_operations::{
     pair::{CopyReport, PairRef, PairState, PairStatus},
     plan::Purpose,
     record::{Image, Medium, Origin, Record, Standing, TapeState},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Site, Volume},
+    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
 };
 
 use crate::{
@@ -117,6 +117,7 @@ impl World {
             generation: 0,
             primary: "/primary".into(),
             secondary: "/secondary".into(),
+            device: None,
             array: None,
         };
         let bound = BoundPair {
@@ -131,7 +132,7 @@ impl World {
             primary: place("fileserver", "/primary"),
             pairs: vec![Pair {
                 copy_group: GROUP.into(),
-                secondary: place("backupserver", "/secondary"),
+                secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
                 settings: [].into(),
             }],
             settings: [].into(),
@@ -221,6 +222,7 @@ pub(super) fn record(id: u64, original: u64) -> Record {
             started: moment,
             ended: moment,
             images: vec![Image {
+                source: None,
                 volume: "v".into(),
                 copy_group: GROUP.into(),
                 generation: 0,

@@ -1,4 +1,4 @@
-//! What every kind of pair promises.
+//! A pair of directories through its life, with the numbers that it reports.
 
 use std::{fs, path::Path};
 
@@ -70,26 +70,4 @@ fn life(bed: &Bed) {
     let _ = driver.resync(pair, &bed.asked("later/resync")).unwrap();
     bed.assert_equal();
     assert_eq!((status().status, status().epoch), (PairStatus::Pair, 3));
-}
-
-#[test]
-fn an_older_token_touches_nothing() {
-    let bed = Bed::new(&FileSystem::here(), "token");
-    bed.write("a", "alpha");
-    let mut asked = bed.asked("run/resync");
-    asked.token = 5;
-    let _ = bed.driver.resync(&bed.pair, &asked).unwrap();
-    bed.write("b", "beta");
-    let before = bed.driver.status(&bed.pair).unwrap();
-    asked.token = 4;
-    let failure = bed.driver.resync(&bed.pair, &asked).unwrap_err();
-    assert_eq!(failure.class, FailureClass::Refused);
-    assert!(failure.message.contains("token 5") && failure.message.contains("token 4"), "{failure}");
-    assert!(bed.driver.split(&bed.pair, 1, &asked).is_err());
-    assert_eq!(bed.driver.status(&bed.pair).unwrap(), before);
-    assert!(!bed.data().join("b").exists());
-    asked.token = 6;
-    let _ = bed.driver.split(&bed.pair, 1, &asked).unwrap();
-    assert_eq!(bed.driver.status(&bed.pair).unwrap().token, 6);
-    bed.assert_equal();
 }

@@ -1,0 +1,68 @@
+//! An image made readable as a tree.
+
+use std::path::Path;
+
+use resplit_operations::pair::{PairRef, PairStatus, Tag};
+
+use super::{
+    filesystem::FileSystem,
+    guard,
+    state::{State, copy_of},
+    volume::Volume,
+};
+use crate::{
+    drivers::{
+        book::{Lock, unusable},
+        mounts,
+    },
+    failure::Failure,
+};
+
+/// Mounts the image of a split pair read-only at `at`.
+///
+/// An image that was made under `freeze` is mounted as it is. One whose file system was not at rest has its journal
+/// replayed first, as after a power cut: without that, names and files may be missing from the tree. That changes blocks of
+/// the image, so the book says before that the hash map holds no more, and the next pass reads both sides.
+pub(super) fn open(pair: &PairRef, at: &Path) -> Result<(), Failure> {
+    let split = |state: &State| match state.status {
+        PairStatus::Psus => Ok(()),
+        status => Err(unusable(pair, status, "PSUS to have an image").with_help("split it first")),
+    };
+    let missing = || unusable(pair, PairStatus::Smpl, "PSUS to have an image").with_help("split it first");
+    split(&State::read(pair)?.ok_or_else(missing)?)?;
+    let _lock = Lock::take(pair, &Tag("opening the image".to_owned()))?;
+    let mut state = State::read(pair)?.ok_or_else(missing)?;
+    split(&state)?;
+    let copy = copy_of(pair);
+    let system = FileSystem::of(&copy)?;
+    if !state.extra.replayed && system.needs_replay(&copy)? {
+        replay(pair, &copy, &system, at, &mut state)?;
+    }
+    mounts::open(&copy, system.read_only(), at)
+}
+
+fn replay(
+    pair: &PairRef,
+    copy: &Path,
+    system: &FileSystem,
+    at: &Path,
+    state: &mut State,
+) -> Result<(), Failure> {
+    close_one(at)?;
+    guard::held(copy, "its journal cannot be replayed meanwhile")?;
+    state.extra.settled = false;
+    state.write(&pair.secondary)?;
+    mounts::open(copy, system.writable(), at)?;
+    mounts::unmount(at)?;
+    let volume = Volume::open(copy)?;
+    volume.make_durable().map_err(|error| volume.failure("make durable", &error))?;
+    state.extra.replayed = true;
+    state.write(&pair.secondary)
+}
+
+/// Unmounts what an interrupted opening has left at a directory of ours.
+pub(super) fn close_one(at: &Path) -> Result<(), Failure> {
+    let is_mounted =
+        mounts::is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))?;
+    if is_mounted { mounts::unmount(at) } else { Ok(()) }
+}

@@ -1,0 +1,75 @@
+//! Hands the tree of an image to something else that writes it, and takes it back.
+
+use std::path::{Path, PathBuf};
+
+use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
+
+use super::{
+    filesystem::FileSystem,
+    guard,
+    opening::close_one,
+    state::{State, copy_of},
+    volume::Volume,
+};
+use crate::{
+    drivers::{
+        book::Verb,
+        directory,
+        mounts::{self, Holders},
+    },
+    failure::Failure,
+};
+
+/// Readies the image: its file system is mounted at `at`, empty.
+pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
+    let pair = verb.pair;
+    let copy = copy_of(pair);
+    let missing = |failure: Failure| {
+        failure.with_help(
+            "make a file system on the primary and resync the pair: a file system of its own is what is written to",
+        )
+    };
+    let system = FileSystem::of(&copy).map_err(missing)?;
+    close_one(at)?;
+    guard::held(&copy, "it cannot be overwritten meanwhile")?;
+    state.extra.settled = false;
+    state.extra.replayed = false;
+    verb.begin(state);
+    state.write(&pair.secondary)?;
+    mounts::open(&copy, system.writable(), at)
+        .and_then(|()| directory::overwrite::empty(at, verb.asked.work))
+        .map_err(|failure| verb.broken(state, failure))?;
+    Ok(at.to_owned())
+}
+
+/// Makes what was written the image. Asked again after it was done, it is done.
+pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
+    let (pair, asked) = (verb.pair, verb.asked);
+    let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
+    match (state.status, last) {
+        (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
+        (PairStatus::Copy, Some(_)) => {}
+        (status, _) => {
+            return Err(Failure::refused(format!(
+                "pair {} is {status} and is not being overwritten by {}",
+                pair.copy_group, asked.tag.0
+            ))
+            .with_help("begin the overwriting again"));
+        }
+    }
+    let copy = copy_of(pair);
+    let holders =
+        Holders::of(&copy).map_err(|error| Failure::io("find out what is mounted from", &copy, &error))?;
+    for mount in holders.mounts.iter().rev() {
+        mounts::unmount(&mount.point)?;
+    }
+    let volume = Volume::open(&copy)?;
+    volume.make_durable().map_err(|error| volume.failure("make durable", &error))?;
+    // Unmounted, it is at rest.
+    state.extra.replayed = true;
+    if !volume.is_device || state.extra.size == 0 {
+        state.extra.size = volume.size;
+    }
+    verb.end(state, report);
+    state.write(&pair.secondary)
+}

@@ -1,0 +1,80 @@
+//! Pairs of directories.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use resplit_operations::pair::PairRef;
+use resplit_steps::{
+    context::SystemClock,
+    drivers::{directory::DirectoryPairs, pairs::PairDriver},
+};
+
+use crate::{
+    bed::{Bed, Maker},
+    disks::Disk,
+};
+
+/// Pairs of directories on one file system.
+pub(crate) struct Directories(pub(crate) Disk);
+
+struct Directory {
+    pair: PairRef,
+    root: PathBuf,
+    _target: Option<Disk>,
+}
+
+impl Directory {
+    fn new(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
+        let pair = PairRef {
+            volume: "documents".into(),
+            copy_group: "VG01,vol01".into(),
+            generation: 0,
+            primary: root.join("primary"),
+            secondary: secondary.join("secondary"),
+            device: None,
+            array: None,
+        };
+        fs::create_dir_all(&pair.primary).unwrap();
+        Box::new(Self { pair, root, _target: target })
+    }
+}
+
+impl Maker for Directories {
+    fn make(&self, name: &str) -> Box<dyn Bed> {
+        let root = self.0.place().join(name);
+        Directory::new(root.clone(), &root, None)
+    }
+
+    fn full(&self, name: &str) -> Result<Box<dyn Bed>, String> {
+        let small = Disk::new("ext4", 16)?;
+        let place = small.place();
+        Ok(Directory::new(self.0.place().join(name), &place, Some(small)))
+    }
+}
+
+impl Bed for Directory {
+    fn pair(&self) -> &PairRef {
+        &self.pair
+    }
+
+    fn driver(&self) -> Box<dyn PairDriver> {
+        Box::new(DirectoryPairs::new(Arc::new(SystemClock)))
+    }
+
+    fn kind(&self) -> &'static str {
+        "directory"
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.pair.primary.clone()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}

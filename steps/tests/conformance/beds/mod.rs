@@ -1,0 +1,35 @@
+//! The drivers in the suite.
+
+use super::{bed::Maker, disks::Disk};
+
+mod directory;
+mod image;
+
+/// A driver on a kind of file system; or why it is skipped.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) maker: Result<Box<dyn Maker>, String>,
+}
+
+/// All rows.
+pub(crate) fn rows() -> Vec<Row> {
+    let directory = |name, kind, mebibytes| Row {
+        name,
+        maker: Disk::new(kind, mebibytes)
+            .map(|disk| Box::new(directory::Directories(disk)) as Box<dyn Maker>),
+    };
+    let image = |name, on: Result<Disk, String>, holds, devices| Row {
+        name,
+        maker: on.and_then(|disk| image::Images::new(disk, holds, devices)).map(|made| Box::new(made) as _),
+    };
+    vec![
+        directory("directory on ext4", "ext4", 600),
+        directory("directory on XFS with reflinks", "xfs", 600),
+        directory("directory on btrfs", "btrfs", 600),
+        image("image of ext4, files", Ok(Disk::here()), "ext4", false),
+        image("image of ext4, files on XFS with reflinks", Disk::new("xfs", 1500), "ext4", false),
+        image("image of ext4, loop devices", Ok(Disk::here()), "ext4", true),
+        image("image of XFS, files", Ok(Disk::here()), "xfs", false),
+        image("image of btrfs, loop devices", Ok(Disk::here()), "btrfs", true),
+    ]
+}

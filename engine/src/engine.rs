@@ -26,6 +26,7 @@ use crate::{
     logs::Logs,
     obligations,
     peers::PeerEngines,
+    progress::Progresses,
     protocol::EngineInfo,
     rows,
     run::drive::Control,
@@ -67,6 +68,7 @@ pub struct Engine {
     pub(crate) peers: PeerEngines,
     pub(crate) leases: Leases,
     pub(crate) logs: Logs,
+    pub(crate) progress: Progresses,
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
     /// Whether a host may have to be told that a run of this one is over.
@@ -116,6 +118,7 @@ impl Engine {
             directories: Directories::of(&parts.state),
             leases: Leases::new(&store, &parts.owner)?,
             logs: Logs::new(&parts.state.join("logs")),
+            progress: Progresses::default(),
             owner: parts.owner,
             serving: Serving::default(),
             // Until it was looked.

@@ -23,6 +23,7 @@ pub mod peers;
 mod place;
 mod preview;
 pub mod process;
+mod progress;
 pub mod protocol;
 mod repair;
 mod rows;

@@ -63,7 +63,14 @@ impl Offer {
     /// not give again the name of a run that another host remembers.
     fn name(&self, submit: &Submit) -> Reply<Claim> {
         let now = self.0.clock.now();
-        let verb = if submit.plan.purpose == Purpose::Backup { "" } else { "restore-" };
+        let verb = match submit.plan.purpose {
+            Purpose::RestoreFromDisk
+            | Purpose::RestoreFromTape
+            | Purpose::FilesFromDisk
+            | Purpose::FilesFromTape => "restore-",
+            // What an operator asks of pairs is an operation named after the verb.
+            _ => "",
+        };
         let base = format!("{}-{verb}{}", submit.plan.operation, now.strftime("%Y%m%dT%H%M%S%3fZ"));
         for count in 1.. {
             let name = RunId(if count == 1 { base.clone() } else { format!("{base}-{count}") });

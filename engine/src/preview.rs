@@ -27,13 +27,17 @@ pub(crate) async fn preview(engine: &Arc<Engine>, submit: Submit) -> Result<Plan
     let tape_bound = world::tape_bound(engine, &submit.plan).await?;
     let known =
         Known { plan: &submit.plan, options: &submit.options, worlds: &worlds, run: None, tape_bound };
-    let (binding, refusals) = match bind::decide(&known) {
-        Ok(binding) => (binding, Vec::new()),
-        Err(failure) => (Binding::default(), vec![failure]),
+    let (binding, refusals, is_bound) = match bind::decide(&known) {
+        Ok(binding) => {
+            let rejections = bind::rejections(&submit.plan, &binding.pairs);
+            (binding, rejections, true)
+        }
+        Err(failure) => (Binding::default(), vec![failure], false),
     };
     let waits = waits(&submit.plan, &worlds);
     let engine = Arc::clone(engine);
-    let rows = tokio::task::spawn_blocking(move || rows(&engine, submit, binding, &worlds, waits, refusals));
+    let decided = Decided { binding, refusals, is_bound };
+    let rows = tokio::task::spawn_blocking(move || rows(&engine, submit, decided, &worlds, waits));
     rows.await.map_err(|error| failures::defect(&error))?
 }
 
@@ -48,43 +52,51 @@ fn waits(plan: &Plan, worlds: &BTreeMap<HostId, World>) -> Vec<String> {
     waits
 }
 
+/// What a plan means now, and why it cannot succeed.
+struct Decided {
+    binding: Binding,
+    refusals: Vec<Failure>,
+    /// Whether it is known which pairs it is about.
+    is_bound: bool,
+}
+
 fn rows(
     engine: &Engine,
     submit: Submit,
-    binding: Binding,
+    decided: Decided,
     worlds: &BTreeMap<HostId, World>,
     waits: Vec<String>,
-    mut refusals: Vec<Failure>,
 ) -> Result<PlanPreview, Failure> {
-    let refused = !refusals.is_empty();
+    let Decided { binding, mut refusals, is_bound } = decided;
     let measure = submit.measure;
-    let (site, shared) = (Arc::new(submit.plan.site.clone()), Arc::new(binding.clone()));
+    let site = Arc::new(submit.plan.site.clone());
+    // A step finds a pair as the steps before it leave it, not as it is now.
+    let mut shared = Arc::new(binding.clone());
     let state = hypothetical(engine, submit);
     let windows: Vec<_> =
         state.windows().iter().flat_map(|(quiesce, thaw)| state.between(&[*quiesce], *thaw)).collect();
     let mut rows = Vec::new();
-    let mut predicted = BTreeMap::new();
     for node in state.order() {
         let step = state.step(*node).clone();
         let records = worlds.get(&step.host).map(|world| world.catalog.as_slice()).unwrap_or_default();
         let key = format!("{}/{}", state.plan.operation, step.id);
         let last_ms = rows::get::<TookMs>(&engine.store, &key)?.map(|took| took.0);
-        let preview = if refused {
-            Preview::default()
-        } else {
+        let preview = if is_bound {
             let task = task(&state, &step, &site, &shared);
-            let preview = task.preview(engine, &step.host, records).unwrap_or_else(|failure| {
+            let mut preview = task.preview(engine, &step.host, records).unwrap_or_else(|failure| {
                 refusals.push(failure);
                 Preview::default()
             });
-            let mut preview = follow_on(preview, &step.action, &shared, &mut predicted);
             if measure && let Action::Resync(resync) = &step.action {
                 match pending(engine, &state, &shared, &resync.volume) {
                     Ok(note) => preview.notes.push(note),
                     Err(failure) => refusals.push(failure),
                 }
             }
+            bind::after(&state.plan, &step.action, Arc::make_mut(&mut shared));
             preview
+        } else {
+            Preview::default()
         };
         rows.push(PreviewRow {
             step: step.id.clone(),
@@ -114,28 +126,6 @@ fn pending(
         "{} differs by {} new, {} changed, {} removed: {} bytes to be copied",
         bound.pair.copy_group, found.returned, found.replaced, found.removed, found.bytes
     ))
-}
-
-/// A step finds a pair as the steps before it leave it, not as it is now.
-fn follow_on(
-    mut preview: Preview,
-    action: &Action,
-    binding: &Binding,
-    predicted: &mut BTreeMap<VolumeId, String>,
-) -> Preview {
-    let volumes: Vec<&VolumeId> = match action {
-        Action::TapeRestore(_) => binding.pairs.keys().collect(),
-        _ => action.volume().into_iter().collect(),
-    };
-    for volume in volumes {
-        if let Some(left) = predicted.get(volume).filter(|_| !preview.now.is_empty()) {
-            preview.now.clone_from(left);
-        }
-        if !preview.then.is_empty() {
-            let _ = predicted.insert(volume.clone(), preview.then.clone());
-        }
-    }
-    preview
 }
 
 /// The run that the plan would be, were it accepted.

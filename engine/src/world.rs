@@ -8,9 +8,12 @@ use std::{
 use resplit_operations::{
     action::Action,
     ids::HostId,
+    pair::PairRef,
     plan::{Plan, Purpose, Resource},
+    site::PairDriverKind,
 };
 use resplit_steps::{
+    context::Work,
     drivers::{media::LibraryRef, mounts, pairs::Content},
     failure::Failure,
 };
@@ -24,14 +27,7 @@ use crate::{
 
 /// What this host knows and sees. Asks drivers, so it may block.
 pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Failure> {
-    let pairs = request
-        .pairs
-        .iter()
-        .map(|(kind, pair)| {
-            let state = engine.drivers.pairs(*kind).and_then(|driver| driver.status(pair));
-            PairView { pair: pair.clone(), state }
-        })
-        .collect();
+    let pairs = request.pairs.iter().map(|(kind, pair)| look(engine, *kind, pair, request.measure)).collect();
     let cartridges = request
         .libraries
         .iter()
@@ -49,6 +45,24 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
     Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all() })
 }
 
+fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
+    let driver = engine.drivers.pairs(kind);
+    let state = driver.clone().and_then(|driver| driver.status(pair)).map(|mut state| {
+        if let Some(last) = state.last.as_ref().filter(|last| last.ended.is_none()) {
+            state.percent = state.percent.or_else(|| engine.progress.percent(&last.tag));
+        }
+        state
+    });
+    let (mut difference, mut no_difference) = (None, None);
+    if measure && state.is_ok() {
+        match driver.and_then(|driver| driver.pending(pair, &Work::silent())) {
+            Ok(found) => difference = Some(found),
+            Err(failure) => no_difference = Some(failure),
+        }
+    }
+    PairView { pair: pair.clone(), state, difference, no_difference }
+}
+
 /// The world as every host of a plan sees it: pairs as the coordinator does, libraries as their hosts do.
 pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap<HostId, World>, Failure> {
     let mut requests: BTreeMap<HostId, WorldRequest> = BTreeMap::new();
@@ -59,7 +73,8 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
     let own = requests.entry(engine.host.clone()).or_default();
     for (id, volume) in &plan.site.volumes {
         own.pairs.extend(plan.pairs(id).into_iter().map(|pair| (volume.driver, pair)));
-        if matches!(plan.purpose, Purpose::RestoreFromDisk | Purpose::RestoreFromTape) {
+        let in_place = Purpose::RestoreFromDisk;
+        if [in_place, Purpose::RestoreFromTape, Purpose::PairRestore].contains(&plan.purpose) {
             let _ = own.primaries.insert(id.clone(), volume.primary.path.clone());
         }
     }

@@ -98,6 +98,8 @@ pub enum Action {
     TapeRestore(TapeRestore),
     /// Copy the image back over the primary, or some of its files to another place.
     Restore(RestoreStep),
+    /// Dissolve the pair: what was copied goes.
+    Delete(VolumeStep),
     /// A command of the operator's own.
     Command(Command),
 }
@@ -246,6 +248,7 @@ impl Action {
             Self::TapeBackup(_) => "tape-backup",
             Self::TapeRestore(_) => "tape-restore",
             Self::Restore(_) => "restore",
+            Self::Delete(_) => "delete",
             Self::Command(_) => "command",
         }
     }
@@ -253,7 +256,9 @@ impl Action {
     /// The volume, where the step acts on one.
     pub const fn volume(&self) -> Option<&VolumeId> {
         match self {
-            Self::PurgeCache(step) | Self::Resync(step) | Self::Split(step) => Some(&step.volume),
+            Self::PurgeCache(step) | Self::Resync(step) | Self::Split(step) | Self::Delete(step) => {
+                Some(&step.volume)
+            }
             Self::Restore(step) => Some(&step.volume),
             _ => None,
         }

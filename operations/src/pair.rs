@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     driver::ArrayPair,
-    ids::{CopyGroup, VolumeId},
+    ids::{CopyGroup, RunId, StepId, VolumeId},
 };
 
+pub mod foresee;
 pub mod verdict;
 
 /// The status of a pair, in the field's words, seen from the primary.
@@ -31,16 +32,31 @@ pub enum PairStatus {
     Rcpy,
 }
 
-impl fmt::Display for PairStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl PairStatus {
+    /// The same, as the field says it of the secondary: what is PSUS on the primary is SSUS there.
+    pub const fn on_secondary(self) -> &'static str {
+        match self {
+            Self::Psus => "SSUS",
+            other => other.word(),
+        }
+    }
+
+    /// The field's word for it, seen from the primary.
+    pub const fn word(self) -> &'static str {
+        match self {
             Self::Smpl => "SMPL",
             Self::Copy => "COPY",
             Self::Pair => "PAIR",
             Self::Psus => "PSUS",
             Self::Psue => "PSUE",
             Self::Rcpy => "RCPY",
-        })
+        }
+    }
+}
+
+impl fmt::Display for PairStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
     }
 }
 
@@ -78,6 +94,9 @@ pub struct PairState {
     pub token: u64,
     /// The last verb that touched it, complete or not.
     pub last: Option<LastVerb>,
+    /// How much of it is copied, in per cent, while it is COPY or RCPY and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
 }
 
 /// The last verb that touched a pair: what a probe reads after a crash.
@@ -98,6 +117,13 @@ pub struct LastVerb {
 #[serde(transparent)]
 pub struct Tag(pub String);
 
+impl Tag {
+    /// That of a try of a step.
+    pub fn of(run: &RunId, step: &StepId, attempt: u32) -> Self {
+        Self(format!("{run}/{step}/{attempt}"))
+    }
+}
+
 /// What can be asked of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,6 +136,20 @@ pub enum PairVerb {
     Restore,
     /// Something else than the primary was written into the secondary: a dataset from tape.
     Overwrite,
+    /// Dissolve the pair.
+    Delete,
+}
+
+impl fmt::Display for PairVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Resync => "resync",
+            Self::Split => "split",
+            Self::Restore => "restore",
+            Self::Overwrite => "overwriting from tape",
+            Self::Delete => "delete",
+        })
+    }
 }
 
 /// What a pass of copying did.

@@ -13,7 +13,7 @@ use crate::{
     action::{Action, Retry},
     ids::{HostId, LibraryId, OperationId, StepId, VolumeId},
     operation::On,
-    pair::PairRef,
+    pair::{PairRef, verdict::ArrayVerb},
     site::Site,
     units::Period,
 };
@@ -57,6 +57,62 @@ pub enum Purpose {
     FilesFromDisk,
     /// To read files from a dataset on tape; no primary or secondary is touched.
     FilesFromTape,
+    /// To make pairs, at an operator's word, as for the verbs that follow.
+    PairCreate,
+    /// To make secondaries equal to their primaries.
+    PairResync,
+    /// To leave images that no backup describes.
+    PairSplit,
+    /// To copy images back, whether or not a backup describes them.
+    PairRestore,
+    /// To dissolve pairs.
+    PairDelete,
+}
+
+impl Purpose {
+    /// The verb, where an operator asked one of pairs.
+    pub const fn pair_verb(self) -> Option<ArrayVerb> {
+        match self {
+            Self::PairCreate => Some(ArrayVerb::Create),
+            Self::PairResync => Some(ArrayVerb::Resync),
+            Self::PairSplit => Some(ArrayVerb::Split),
+            Self::PairRestore => Some(ArrayVerb::Restore),
+            Self::PairDelete => Some(ArrayVerb::Delete),
+            Self::Backup
+            | Self::RestoreFromDisk
+            | Self::RestoreFromTape
+            | Self::FilesFromDisk
+            | Self::FilesFromTape => None,
+        }
+    }
+
+    /// What is asked of pairs by a verb; `None` where no plan does that.
+    pub const fn of_pair_verb(verb: ArrayVerb) -> Option<Self> {
+        match verb {
+            ArrayVerb::Create => Some(Self::PairCreate),
+            ArrayVerb::Resync => Some(Self::PairResync),
+            ArrayVerb::Split => Some(Self::PairSplit),
+            ArrayVerb::Restore => Some(Self::PairRestore),
+            ArrayVerb::Delete => Some(Self::PairDelete),
+            _ => None,
+        }
+    }
+
+    /// What it is for, in words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::RestoreFromDisk => "restore from disk",
+            Self::RestoreFromTape => "restore from tape",
+            Self::FilesFromDisk => "files from disk",
+            Self::FilesFromTape => "files from tape",
+            Self::PairCreate => "pair create",
+            Self::PairResync => "pair resync",
+            Self::PairSplit => "pair split",
+            Self::PairRestore => "pair restore",
+            Self::PairDelete => "pair delete",
+        }
+    }
 }
 
 /// What a run holds for itself while it runs. Sorts in the order in which leases are taken.

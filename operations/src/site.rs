@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     driver::{ArrayPair, DriverFile},
     ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
-    pair::PairRef,
+    pair::{PairRef, verdict::CopyType},
     units::Size,
 };
 
@@ -156,6 +156,14 @@ pub enum PairDriverKind {
 impl PairDriverKind {
     /// Those that need no driver file.
     pub const BUILT_IN: [Self; 2] = [Self::Directory, Self::Image];
+
+    /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
+    /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.
+    pub const fn copy_type(self) -> CopyType {
+        match self {
+            Self::Directory | Self::Image | Self::Declared => CopyType::Mirror,
+        }
+    }
 }
 
 impl std::fmt::Display for PairDriverKind {

@@ -35,6 +35,7 @@ struct StepShape {
     tape_backup: Option<TapeBackup>,
     tape_restore: Option<TapeRestore>,
     restore: Option<RestoreStep>,
+    delete: Option<VolumeStep>,
     command: Option<Command>,
     host: HostId,
     #[serde(default)]
@@ -47,7 +48,7 @@ struct StepShape {
 }
 
 /// The keys that name a kind.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "purge-cache",
     "resync",
     "quiesce",
@@ -63,6 +64,7 @@ pub const KINDS: [&str; 16] = [
     "tape-backup",
     "tape-restore",
     "restore",
+    "delete",
     "command",
 ];
 

@@ -2,10 +2,7 @@
 
 use clap::Args;
 use resplit_engine::protocol::{RunStatus, RunSummary, RunsQuery};
-use resplit_operations::{
-    ids::{HostId, OperationId},
-    plan::Purpose,
-};
+use resplit_operations::ids::{HostId, OperationId};
 use serde::Serialize;
 
 use crate::{
@@ -74,7 +71,7 @@ fn listing(rows: &[Row], view: &View) -> String {
         let took = run.ended.map(|ended| duration(between(run.accepted, ended)));
         table.row([
             run.run.to_string(),
-            purpose(run.purpose).to_owned(),
+            run.purpose.word().to_owned(),
             run.status.word().to_owned(),
             minute(run.accepted, &view.zone),
             took.unwrap_or_default(),
@@ -91,16 +88,5 @@ fn result(run: &RunSummary) -> String {
         RunStatus::Waiting { waiting_for } => waiting_for.clone(),
         RunStatus::Parked { questions } => questions.values().next().cloned().unwrap_or_default(),
         _ => run.result.first().cloned().unwrap_or_default(),
-    }
-}
-
-/// What a run is for, in words.
-pub(crate) const fn purpose(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Backup => "backup",
-        Purpose::RestoreFromDisk => "restore from disk",
-        Purpose::RestoreFromTape => "restore from tape",
-        Purpose::FilesFromDisk => "files from disk",
-        Purpose::FilesFromTape => "files from tape",
     }
 }

@@ -6,7 +6,7 @@ use resplit_operations::{
     action::Action,
     ids::HostId,
     operation::{On, QuiesceMode},
-    plan::{Plan, PlanStep, Purpose},
+    plan::{Plan, PlanStep},
 };
 
 /// One line of a drawing, from one step to another. Steps are numbered in topological order.
@@ -77,13 +77,7 @@ fn reduced(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
 
 /// The title of a drawing.
 pub(super) fn title(plan: &Plan) -> String {
-    let purpose = match plan.purpose {
-        Purpose::Backup => "backup",
-        Purpose::RestoreFromDisk => "restore from disk",
-        Purpose::RestoreFromTape => "restore from tape",
-        Purpose::FilesFromDisk => "files from disk",
-        Purpose::FilesFromTape => "files from tape",
-    };
+    let purpose = plan.purpose.word();
     let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let (steps, hosts) = (count(plan.steps().len(), "step"), count(hosts(plan).len(), "host"));
     format!("{}: {purpose}, {steps} on {hosts}", plan.operation)
@@ -92,7 +86,9 @@ pub(super) fn title(plan: &Plan) -> String {
 /// What a step acts on, in a few words; empty where its name says it all.
 pub(super) fn detail(step: &PlanStep) -> String {
     let what = match &step.action {
-        Action::PurgeCache(on) | Action::Resync(on) | Action::Split(on) => on.volume.to_string(),
+        Action::PurgeCache(on) | Action::Resync(on) | Action::Split(on) | Action::Delete(on) => {
+            on.volume.to_string()
+        }
         Action::Restore(restore) => match &restore.to {
             Some(to) => format!("{} to {}", restore.volume, to.display()),
             None => restore.volume.to_string(),

@@ -48,7 +48,8 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
     text.push_str(&columns.line("step", "host", "what", "now", "then", "last time"));
     let unsaid = unsaid_evictions(preview);
     let budget_row = budget_row(preview);
-    let first_resync = preview.rows.iter().position(|row| row.kind == "resync");
+    let overwrites = |kind: &str| matches!(kind, "resync" | "delete");
+    let first_resync = preview.rows.iter().position(|row| overwrites(&row.kind));
     for (index, row) in preview.rows.iter().enumerate() {
         let mut line = columns.row(row);
         let mut notes: Vec<String> = row.preview.notes.iter().map(|note| plain(note).into_owned()).collect();
@@ -105,7 +106,7 @@ fn headline(plan: &Plan, preview: &PlanPreview, zone: &TimeZone) -> String {
             let started = minute(origin.started, zone);
             format!("; {how} backup {}:{} of {started}", source.host, source.record.id)
         }
-        (None, Purpose::Backup) => generation(preview),
+        (None, purpose) if purpose == Purpose::Backup || purpose.pair_verb().is_some() => generation(preview),
         (None, _) => String::new(),
     };
     format!("{}: {steps}{what}", plan.operation)

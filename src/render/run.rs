@@ -8,16 +8,13 @@ use super::{
     text::{add, plain, wrap},
     units::{between, count, duration, second},
 };
-use crate::{
-    commands::runs::purpose,
-    output::{Tone, View},
-};
+use crate::output::{Tone, View};
 
 /// The run, its binding, its steps, and what an operator can do next.
 pub(crate) fn detail(run: &RunDetail, view: &View) -> String {
     let summary = &run.summary;
     let (tone, word) = ending(&summary.status);
-    let mut text = format!("{}: {} of {}\n", summary.run, purpose(summary.purpose), summary.operation);
+    let mut text = format!("{}: {} of {}\n", summary.run, summary.purpose.word(), summary.operation);
     let mut field = |name: &str, value: &str| {
         let value =
             wrap(value, view.width.saturating_sub(12), 0).replace('\n', &format!("\n{}", " ".repeat(12)));

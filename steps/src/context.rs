@@ -79,7 +79,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Who asks: written beside every effect, so that a probe can tell whose it was.
     pub fn tag(&self) -> Tag {
-        Tag(format!("{}/{}/{}", self.run, self.step, self.attempt))
+        Tag::of(self.run, self.step, self.attempt)
     }
 
     /// The pair that was chosen for a volume.

@@ -15,6 +15,15 @@ use super::Known;
 /// Compares what a record was made from with what is there; notes in the binding what differs, or refuses it. Pure.
 pub(super) fn check(known: &Known<'_>, record: &Record, binding: &mut Binding) -> Result<(), Failure> {
     membership(known, record)?;
+    compare_sources(known, record, binding)
+}
+
+/// The same, of what the plan restores of it, which may be a part.
+pub(super) fn compare_sources(
+    known: &Known<'_>,
+    record: &Record,
+    binding: &mut Binding,
+) -> Result<(), Failure> {
     let mut differs = Vec::new();
     for image in &record.origin.images {
         let Some(then) = &image.source else { continue };
@@ -26,7 +35,7 @@ pub(super) fn check(known: &Known<'_>, record: &Record, binding: &mut Binding) -
         }
     }
     if differs.is_empty() || known.options.accept_drift {
-        binding.drift = differs;
+        binding.drift.extend(differs);
         return Ok(());
     }
     let text = format!("what backup {} was made from has changed since: {}", record.id, differs.join("; "));

@@ -1,10 +1,12 @@
 //! Which pair a backup goes to: the least recently backed up that is not kept, of the same generation for every volume
 //! of the backup. Restores do not count.
 
-use resplit_operations::{bound::Binding, pair::PairStatus};
+use std::collections::BTreeMap;
+
+use resplit_operations::bound::Binding;
 use resplit_steps::failure::Failure;
 
-use super::Known;
+use super::{Known, foreseen};
 
 /// Binds every volume of a backup to the pair of one generation.
 pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
@@ -14,14 +16,7 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
     }
     let count = volumes.iter().map(|volume| known.plan.pairs(volume).len()).min().unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let mut newest = 0;
-    for volume in &volumes {
-        for pair in known.plan.pairs(volume) {
-            newest = newest.max(known.state(&pair.copy_group).map_or(0, |state| state.backed_up));
-        }
-    }
-    // Read from the pairs: whatever is in them, it does not overflow.
-    binding.order = newest.saturating_add(1);
+    binding.order = next_order(known);
     if let Some(wanted) = known.options.generation {
         if wanted >= count {
             let text = format!(
@@ -54,6 +49,15 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
     }
 }
 
+/// What orders a backup made now after all that the pairs of its volumes remember.
+pub(super) fn next_order(known: &Known<'_>) -> u64 {
+    let volumes = known.plan.site.volumes.keys();
+    let pairs = volumes.flat_map(|volume| known.plan.pairs(volume));
+    let newest = pairs.filter_map(|pair| Some(known.state(&pair.copy_group).ok()?.backed_up)).max();
+    // Read from the pairs: whatever is in them, it does not overflow.
+    newest.unwrap_or(0).saturating_add(1)
+}
+
 /// Binds every volume of a restore from tape: to the pair that it was on, if that may be overwritten, else as a backup
 /// would choose.
 pub(super) fn choose_for_tape(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
@@ -81,20 +85,16 @@ fn take(known: &Known<'_>, binding: &mut Binding, generation: u32, reason: &str)
 /// When a generation was last backed up, of whichever volume that is latest; or why it cannot be chosen.
 fn usable(known: &Known<'_>, generation: u32) -> Result<u64, Failure> {
     let mut latest = 0;
+    let mut pairs = BTreeMap::new();
     for volume in known.plan.site.volumes.keys() {
         let bound = known.bound(volume, generation, "")?;
         let group = &bound.pair.copy_group;
         if let Some(kept) = known.kept(group) {
             return Err(kept);
         }
-        let state = known.state(group)?;
-        if state.status == PairStatus::Rcpy {
-            return Err(Failure::refused(format!(
-                "{group} is RCPY: a restore from it has begun and not ended"
-            ))
-            .with_help("resplit runs --open"));
-        }
-        latest = latest.max(state.backed_up);
+        latest = latest.max(known.state(group)?.backed_up);
+        let _ = pairs.insert(volume.clone(), bound);
     }
-    Ok(latest)
+    let rejected = foreseen::rejections(known.plan, &pairs).into_iter().next();
+    rejected.map_or(Ok(latest), Err)
 }

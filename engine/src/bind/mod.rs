@@ -20,8 +20,12 @@ use crate::{
 mod accepted;
 mod cartridge;
 mod drift;
+mod foreseen;
 mod generation;
+mod pairs;
 mod source;
+
+pub(crate) use foreseen::{after, rejections};
 
 /// Everything that is decided from.
 pub(crate) struct Known<'a> {
@@ -53,14 +57,18 @@ pub(crate) async fn bind(
     if let Some(seen) = seen {
         engine.leases.outrun(&engine.store, seen)?;
     }
-    let binding = decide(&Known { plan, options, worlds: &worlds, run, tape_bound })?;
+    let known = Known { plan, options, worlds: &worlds, run, tape_bound };
+    let binding = decide(&known)?;
+    if let Some(rejected) = foreseen::rejections(plan, &binding.pairs).into_iter().next() {
+        return Err(rejected);
+    }
     if let Some(accepted) = &options.accepted {
         accepted::check(accepted, &binding)?;
     }
     Ok(binding)
 }
 
-/// Binds a plan to the world. Pure.
+/// Binds a plan to the world. Pure. Whether the pairs admit what the plan asks of them is for [`rejections`].
 pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
     let mut binding = Binding { force: known.options.force, ..Binding::default() };
     match known.plan.purpose {
@@ -74,13 +82,23 @@ pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
             generation::choose_for_tape(known, &mut binding)?;
         }
         Purpose::FilesFromTape => source::tape(known, &mut binding)?,
+        Purpose::PairCreate
+        | Purpose::PairResync
+        | Purpose::PairSplit
+        | Purpose::PairRestore
+        | Purpose::PairDelete => pairs::named(known, &mut binding)?,
     }
     let in_place = matches!(known.plan.purpose, Purpose::RestoreFromDisk | Purpose::RestoreFromTape);
     if let Some(source) = binding.source.as_ref().filter(|_| in_place) {
         let record = source.record.clone();
         drift::check(known, &record, &mut binding)?;
     }
-    if matches!(known.plan.purpose, Purpose::Backup | Purpose::RestoreFromTape) {
+    let overwrites = match known.plan.purpose {
+        Purpose::Backup | Purpose::RestoreFromTape => true,
+        Purpose::PairCreate | Purpose::PairResync | Purpose::PairDelete => true,
+        _ => false,
+    };
+    if overwrites {
         binding.evictions = evictions(known, &binding);
     }
     Ok(binding)

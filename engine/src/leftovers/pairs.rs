@@ -3,7 +3,7 @@
 use resplit_operations::{
     ids::RunId,
     operation::UsualState,
-    pair::{LastVerb, PairRef, PairState, PairStatus, PairVerb},
+    pair::{LastVerb, PairRef, PairState, PairStatus},
     plan::Resource,
 };
 use resplit_steps::{
@@ -85,14 +85,8 @@ fn unrested(pair: &PairRef, state: &PairState, usual: UsualState, again: &str) -
 
 fn interrupted(status: PairStatus, last: Option<&LastVerb>) -> String {
     let Some(last) = last else { return "nobody knows what it was touched by".to_owned() };
-    let verb = match last.verb {
-        PairVerb::Resync => "resync",
-        PairVerb::Split => "split",
-        PairVerb::Restore => "restore",
-        PairVerb::Overwrite => "overwriting from tape",
-    };
     let how = if status == PairStatus::Psue || last.ended.is_some() { "failed" } else { "has not ended" };
-    format!("{verb} by {} {how}", last.tag.0)
+    format!("{} by {} {how}", last.verb, last.tag.0)
 }
 
 fn remnants(driver: &dyn PairDriver, pair: &PairRef, state: &PairState, again: &str) -> Vec<Found> {

@@ -7,6 +7,7 @@ use resplit_operations::ids::HostId;
 use resplit_operations::ids::OperationId;
 use resplit_operations::ids::RunId;
 use resplit_operations::ids::StepId;
+use resplit_operations::ids::VolumeId;
 use resplit_operations::plan::Plan;
 use resplit_operations::plan::Purpose;
 use resplit_steps::facts::Window;
@@ -35,6 +36,9 @@ pub struct RunOptions {
     pub no_wait: bool,
     /// This generation, rather than the least recently backed up.
     pub generation: Option<u32>,
+    /// The pairs that a verb is asked of: a generation of each volume.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pairs: BTreeMap<VolumeId, u32>,
     /// The backup to restore; the newest current one if not said.
     pub backup: Option<Selector>,
     /// Restore even though processes use the primary.

@@ -13,6 +13,7 @@ use resplit_operations::site::Library;
 use resplit_operations::site::PairDriverKind;
 use resplit_steps::contract::Preview;
 use resplit_steps::drivers::media::Cartridge;
+use resplit_steps::drivers::pairs::Difference;
 use resplit_steps::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +58,9 @@ pub struct WorldRequest {
     pub pairs: Vec<(PairDriverKind, PairRef)>,
     /// The libraries to be asked, with absolute paths.
     pub libraries: BTreeMap<LibraryId, Library>,
+    /// Whether to measure how each secondary differs from its primary, which reads.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub measure: bool,
     /// The primaries to be looked at.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub primaries: BTreeMap<VolumeId, PathBuf>,
@@ -87,6 +91,12 @@ pub struct PairView {
     /// Its state, or why it cannot be told.
     #[serde(flatten, with = "told")]
     pub state: Result<PairState, Failure>,
+    /// How the secondary differs from the primary, if that was asked and could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+    /// Why it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_difference: Option<Failure>,
 }
 
 /// A result as an operator reads it: the key `state`, or the key `failure`.

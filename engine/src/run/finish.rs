@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
     ids::{HostId, RunId},
+    pair::foresee,
     plan::{Purpose, Resource},
     record::{CatalogChange, Medium, Record, TapeState},
     site::Site,
@@ -234,6 +235,11 @@ fn result(state: &RunState, status: &RunStatus, records: &[Record]) -> Vec<Strin
                 )
             })
             .collect(),
+        Purpose::PairCreate
+        | Purpose::PairResync
+        | Purpose::PairSplit
+        | Purpose::PairRestore
+        | Purpose::PairDelete => pairs(state),
         Purpose::FilesFromDisk | Purpose::FilesFromTape => state
             .order()
             .iter()
@@ -245,6 +251,18 @@ fn result(state: &RunState, status: &RunStatus, records: &[Record]) -> Vec<Strin
             })
             .collect(),
     }
+}
+
+/// What a verb did to each pair.
+fn pairs(state: &RunState) -> Vec<String> {
+    let done = state.order().iter().filter_map(|node| {
+        let action = &state.step(*node).action;
+        let verb = foresee::verb(state.plan.purpose, action)?;
+        let bound = state.row.binding.as_ref()?.pairs.get(action.volume()?)?;
+        let StepState::Done { summary, .. } = &state.row_of(*node).state else { return None };
+        Some(format!("{}: {}: {summary}", bound.pair.copy_group, verb.word()))
+    });
+    done.collect()
 }
 
 fn backup(state: &RunState, records: &[Record]) -> Vec<String> {

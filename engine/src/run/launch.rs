@@ -8,6 +8,8 @@ use resplit_operations::{
     action::Action,
     ids::HostId,
     operation::{On, QuiesceMode},
+    pair::Tag,
+    plan::PlanStep,
     units::Period,
 };
 use resplit_steps::{context::Work, contract::Intent};
@@ -36,7 +38,7 @@ pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
         operation: driver.state.plan.operation.clone(),
         purpose: driver.state.plan.purpose,
         run: driver.state.run().clone(),
-        work: reporting(&driver.engine, driver, &step.id, &step.host),
+        work: reporting(&driver.engine, driver, &step, attempt),
         step,
         attempt,
         site: Arc::clone(&driver.site),
@@ -64,14 +66,10 @@ fn window(driver: &Driver, node: NodeIndex) -> Option<(Timestamp, Period)> {
     }
 }
 
-fn reporting(
-    engine: &Arc<Engine>,
-    driver: &Driver,
-    step: &resplit_operations::ids::StepId,
-    host: &HostId,
-) -> Work {
+fn reporting(engine: &Arc<Engine>, driver: &Driver, step: &PlanStep, attempt: u32) -> Work {
     let (engine, run) = (Arc::downgrade(engine), driver.state.run().clone());
-    let (step, host) = (step.clone(), host.clone());
+    let tag = Tag::of(&run, &step.id, attempt);
+    let (step, host) = (step.id.clone(), step.host.clone());
     let last = std::sync::Mutex::new(None::<std::time::Instant>);
     Work::new(move |progress| {
         let now = std::time::Instant::now();
@@ -81,6 +79,7 @@ fn reporting(
         }
         *last = Some(now);
         let Some(engine) = engine.upgrade() else { return };
+        engine.progress.note(&tag, progress);
         engine.logs.tell(Event {
             time: engine.clock.now(),
             run: run.clone(),
@@ -93,7 +92,10 @@ fn reporting(
 
 /// Runs a step on this host.
 pub(crate) async fn here(engine: &Arc<Engine>, task: Task, intent: Intent, interrupted: bool) -> Ended {
-    attempt(engine, &task, &intent, interrupted, |again| note(engine, &task, again.words())).await
+    let ended =
+        attempt(engine, &task, &intent, interrupted, |again| note(engine, &task, again.words())).await;
+    engine.progress.forget(&Tag::of(&task.run, &task.step.id, task.attempt));
+    ended
 }
 
 fn note(engine: &Engine, task: &Task, text: String) {

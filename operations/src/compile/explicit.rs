@@ -14,12 +14,24 @@ use crate::{
 
 use super::{CompileError, places, setting::one_primary_host};
 
-/// The plan that these steps make.
+/// The plan that these steps make, for what they are for by themselves.
 pub(super) fn plan(
     site: &Site,
     directory: &Path,
     id: &OperationId,
+    steps: BTreeMap<StepId, StepDeclaration>,
+) -> Result<Plan, CompileError> {
+    let purpose = purpose(steps.values().map(|step| &step.action));
+    plan_for(site, directory, id, steps, purpose)
+}
+
+/// The plan that these steps make.
+pub(super) fn plan_for(
+    site: &Site,
+    directory: &Path,
+    id: &OperationId,
     mut steps: BTreeMap<StepId, StepDeclaration>,
+    purpose: Purpose,
 ) -> Result<Plan, CompileError> {
     if !directory.is_absolute() {
         return Err(CompileError::RelativeDirectory(directory.to_owned()));
@@ -31,7 +43,7 @@ pub(super) fn plan(
     let coordinator = coordinator(&site, &steps)?;
     let plan = Plan::new(PlanData {
         operation: id.clone(),
-        purpose: purpose(steps.values().map(|step| &step.action)),
+        purpose,
         coordinator,
         site,
         steps: steps.into_iter().map(|(id, step)| node(id, step)).collect(),

@@ -8,6 +8,7 @@ mod draft;
 mod error;
 mod explicit;
 mod hooks;
+mod pairs;
 mod places;
 mod restore;
 mod setting;
@@ -15,6 +16,7 @@ mod setting;
 use std::path::Path;
 
 pub use error::CompileError;
+pub use pairs::{PairRequest, pair};
 pub use restore::{RestoreFrom, RestoreRequest, by_volume};
 
 use crate::{ids::OperationId, operation::Operation, plan::Plan, site::Site};

@@ -1,7 +1,9 @@
-//! What an array answers to a verb, by the pair's copy type and status: done, accepted without effect, or rejected.
+//! What an array, or a driver of ours, answers to a verb, by the pair's copy type and status: done, accepted without
+//! effect, or rejected.
 //!
 //! Exit code 0 does not mean that something happened: an array accepts many verbs that change nothing. So the tables
-//! that the manuals publish are kept here once, for whoever has to predict, to imitate or to judge an array.
+//! that the manuals publish are kept here once, for whoever has to predict, to imitate or to judge an array; and beside
+//! them what our own drivers do, so that a plan predicts both in the same way.
 
 use std::fmt;
 
@@ -9,9 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::PairStatus;
 
+mod group;
 mod table;
 
-/// How an array copies a pair.
+pub use group::{Side, group_status};
+
+/// How a pair is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyType {
@@ -23,16 +28,48 @@ pub enum CopyType {
     TrueCopy,
     /// Copies in another array, by journals.
     UniversalReplicator,
+    /// Full copies by a driver of ours, which returns when the copy has ended.
+    Mirror,
+    /// Snapshots by a driver of ours.
+    Snapshot,
 }
 
 impl CopyType {
     /// All there are.
-    pub const ALL: [Self; 4] =
+    pub const ALL: [Self; 6] = [
+        Self::ShadowImage,
+        Self::ThinImage,
+        Self::TrueCopy,
+        Self::UniversalReplicator,
+        Self::Mirror,
+        Self::Snapshot,
+    ];
+
+    /// Those of arrays.
+    pub const ARRAYS: [Self; 4] =
         [Self::ShadowImage, Self::ThinImage, Self::TrueCopy, Self::UniversalReplicator];
 
     /// Whether both volumes are in one array: the copy types that are asked with `-IM`, and restore.
     pub const fn is_local(self) -> bool {
         matches!(self, Self::ShadowImage | Self::ThinImage)
+    }
+
+    /// Whether no array is asked, but a driver of ours.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Mirror | Self::Snapshot)
+    }
+}
+
+impl fmt::Display for CopyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ShadowImage => "ShadowImage",
+            Self::ThinImage => "Thin Image",
+            Self::TrueCopy => "TrueCopy",
+            Self::UniversalReplicator => "Universal Replicator",
+            Self::Mirror => "mirror",
+            Self::Snapshot => "snapshot",
+        })
     }
 }
 
@@ -157,6 +194,22 @@ impl ArrayVerb {
         Self::Restore,
         Self::SwapResync,
     ];
+
+    /// The verb as an operator knows it, whoever is asked.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::CreateEqual => "create without a copy",
+            Self::CreateSplit => "create and split",
+            Self::Split => "split",
+            Self::SplitFenced => "split with the primary fenced",
+            Self::Suspend => "suspend",
+            Self::Delete => "delete",
+            Self::Resync => "resync",
+            Self::Restore => "restore",
+            Self::SwapResync => "swap",
+        }
+    }
 }
 
 impl fmt::Display for ArrayVerb {
@@ -212,6 +265,8 @@ pub enum Source {
     Inferred,
     /// From memory: no manual was seen that says so.
     Recollected,
+    /// A driver of ours does so, and its tests compare.
+    Driver,
 }
 
 /// What an array answers to a verb.
@@ -221,7 +276,8 @@ pub fn verdict(copy_type: CopyType, verb: ArrayVerb, status: ArrayStatus) -> Ver
 
 /// The same, with how sure that is.
 pub fn sourced(copy_type: CopyType, verb: ArrayVerb, status: ArrayStatus) -> (Verdict, Source) {
-    table::of(copy_type).answer(verb, status.counted())
+    let (verdict, source) = table::of(copy_type).answer(verb, status.counted());
+    (verdict, if copy_type.is_ours() { Source::Driver } else { source })
 }
 
 #[cfg(test)]

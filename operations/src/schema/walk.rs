@@ -97,8 +97,8 @@ impl Walk {
     fn bad_choice(&mut self, rule: &Rule, span: Span, text: &str, what: &str) {
         let choices = alternatives(&rule.choices);
         let problem = if is_planned(rule, text) {
-            let only = if rule.choices.len() == 1 { "only " } else { "" };
-            let message = format!("{} '{}' is not built: {only}{choices} is", named(what), shown(text));
+            let only = if rule.choices.len() == 1 { format!(": only {choices} is") } else { String::new() };
+            let message = format!("{} '{}' is not built{only}", named(what), shown(text));
             Problem::at(span, message).label("not built").help(format!("use {choices}"))
         } else {
             let near = nearest(text, rule.choices.iter().map(String::as_str));

@@ -7,6 +7,7 @@ mod golden;
 #[cfg(test)]
 mod graph;
 #[cfg(test)]
+mod pairs;
 mod plan;
 #[cfg(test)]
 mod sites;

@@ -33,6 +33,15 @@ pub trait PairDriver: Send + Sync {
     /// `backed_up` that it had.
     fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure>;
 
+    /// Dissolves the pair: what the driver has made of it goes, and it is SMPL. Its epoch and token outlast it, so that no
+    /// record of an image that it held is ever taken for one of a pair that is made anew, and no run whose lease is over
+    /// makes it again. An SMPL pair is left alone. Refused while a restore from it has begun and not ended.
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        let _ = asked;
+        Err(Failure::refused(format!("the driver of pair {} dissolves no pairs", pair.copy_group))
+            .with_help("remove what it has made by the means of what it drives; nothing was touched"))
+    }
+
     /// What a restore would destroy: how the primary differs from the image.
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure>;
 

@@ -6,8 +6,10 @@ use crate::contract::Step;
 
 mod command;
 mod confirm;
+mod delete;
 mod elsewhere;
 mod export;
+mod foreseen;
 mod import;
 mod mount;
 mod overwritten;
@@ -41,6 +43,7 @@ pub fn step(action: &Action) -> Box<dyn Step + '_> {
         Action::TapeBackup(step) => Box::new(tape_backup::TapeBackupStep(step)),
         Action::TapeRestore(step) => Box::new(tape_restore::TapeRestoreStep(step)),
         Action::Restore(step) => Box::new(restore::Restoring(step)),
+        Action::Delete(step) => Box::new(delete::Delete(step)),
         Action::Command(step) => Box::new(command::CommandStep(step)),
     }
 }

@@ -1,6 +1,6 @@
 //! purge-cache: on the secondary's host, before the primary's host overwrites what is there.
 
-use resplit_operations::action::VolumeStep;
+use resplit_operations::{action::VolumeStep, plan::Purpose};
 
 use super::overwritten;
 use crate::{
@@ -28,7 +28,8 @@ impl Step for PurgeCache<'_> {
         if primary == Some(context.host) {
             return Ok(Intent::default());
         }
-        let by = format!("resync of {} by run {}", bound.pair.copy_group, context.run);
+        let verb = if context.purpose == Purpose::PairDelete { "delete" } else { "resync" };
+        let by = format!("{verb} of {} by run {}", bound.pair.copy_group, context.run);
         let changes = overwritten::mark_stale(context, &bound.pair.copy_group, &by)?;
         Ok(Intent { changes, ..Intent::default() })
     }

@@ -2,12 +2,15 @@
 
 use resplit_operations::{
     action::RestoreStep,
-    ids::BackupId,
-    pair::{CopyReport, PairStatus, PairVerb},
+    pair::{CopyReport, PairVerb, verdict::ArrayVerb},
+    plan::Purpose,
     record::{Medium, Record},
 };
 
-use super::elsewhere::Elsewhere;
+use super::{
+    elsewhere::Elsewhere,
+    foreseen::{REJECTED, foreseen},
+};
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
@@ -18,18 +21,27 @@ use crate::{
 
 pub(super) struct Restoring<'a>(pub(super) &'a RestoreStep);
 
-/// The record on disk that is restored: imported by this run, or chosen for it.
-fn source<'a>(context: &'a Context<'_>) -> Result<&'a Record, Failure> {
+/// The record on disk that is restored: imported by this run, or chosen for it. An operator may ask for the image of a
+/// pair that no record describes.
+fn source<'a>(context: &'a Context<'_>) -> Result<Option<&'a Record>, Failure> {
     let chosen = context.binding.source.as_ref().map(|source| &source.record);
     let on_disk = |record: &&Record| matches!(record.medium, Medium::Disk);
-    let record = context.facts.record.as_ref().or(chosen).filter(on_disk);
-    record.ok_or_else(|| Failure::permanent("this run was bound to no backup on disk"))
+    match context.facts.record.as_ref().or(chosen).filter(on_disk) {
+        None if context.purpose == Purpose::PairRestore => Ok(None),
+        None => Err(Failure::permanent("this run was bound to no backup on disk")),
+        some => Ok(some),
+    }
+}
+
+/// What is restored, in words.
+fn named(record: Option<&Record>) -> String {
+    record.map_or_else(|| "image".to_owned(), |record| format!("backup {}", record.id))
 }
 
 impl Restoring<'_> {
-    fn outcome(&self, id: BackupId, report: CopyReport) -> Outcome {
+    fn outcome(&self, what: &str, report: CopyReport) -> Outcome {
         let mut summary = format!(
-            "backup {id}: {} entries, {} changed, {} removed, {} bytes copied",
+            "{what}: {} entries, {} changed, {} removed, {} bytes copied",
             report.entries, report.changed, report.removed, report.copied
         );
         report.notes.iter().for_each(|note| summary.extend(["; ", note]));
@@ -57,13 +69,15 @@ impl Step for Restoring<'_> {
             preview.notes.push(format!("into {}", to.display()));
             return Ok(preview);
         }
-        preview.now = bound.status.to_string();
-        preview.then = PairStatus::Psus.to_string();
+        preview = foreseen(context, &self.0.volume, ArrayVerb::Restore)?;
         preview.notes.push(format!("overwrites {}", bound.pair.primary.display()));
         preview.notes.extend(context.binding.drift.iter().map(|text| format!("although {text}")));
         // From tape the image is not there yet: what differs cannot be told.
-        if context.binding.source.as_ref().is_some_and(|source| matches!(source.record.medium, Medium::Disk))
-        {
+        let on_disk = match &context.binding.source {
+            Some(source) => matches!(source.record.medium, Medium::Disk),
+            None => context.purpose == Purpose::PairRestore && preview.then != REJECTED,
+        };
+        if on_disk {
             let found = context.pair_driver(&self.0.volume)?.difference(&bound.pair, context.work)?;
             preview.notes.push(format!(
                 "{} newer entries are removed, {} replaced, {} come back",
@@ -75,7 +89,9 @@ impl Step for Restoring<'_> {
     }
 
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {
-        self.check_image(context, source(context)?)?;
+        if let Some(record) = source(context)? {
+            self.check_image(context, record)?;
+        }
         let Some(to) = &self.0.to else { return Ok(Intent::default()) };
         let elsewhere = Elsewhere::new(to, &self.0.paths, context.run);
         elsewhere.check_free()?;
@@ -95,7 +111,7 @@ impl Step for Restoring<'_> {
         let ours = state.last.filter(|last| last.tag == context.tag() && last.verb == PairVerb::Restore);
         Ok(match ours.and_then(|last| last.report) {
             Some(report) => Probe::Done {
-                outcome: Box::new(self.outcome(source(context)?.id, report)),
+                outcome: Box::new(self.outcome(&named(source(context)?), report)),
                 because: format!("{} says that this restore ended", pair.copy_group),
             },
             None => Probe::NotDone {
@@ -113,7 +129,7 @@ impl Step for Restoring<'_> {
         let driver = context.pair_driver(&self.0.volume)?;
         let Some(to) = &self.0.to else {
             let report = driver.restore(pair, &context.asked())?;
-            return Ok(self.outcome(record.id, report));
+            return Ok(self.outcome(&named(record), report));
         };
         let at = context.mounts();
         let image = driver.open_image(pair, &at.join(self.0.volume.as_str()))?;

@@ -2,10 +2,10 @@
 
 use resplit_operations::{
     action::VolumeStep,
-    pair::{CopyReport, PairVerb},
+    pair::{CopyReport, PairVerb, foresee, verdict::ArrayVerb},
 };
 
-use super::overwritten;
+use super::{foreseen::foreseen, overwritten};
 use crate::{
     context::Context,
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
@@ -29,9 +29,8 @@ impl Resync<'_> {
 
 impl Step for Resync<'_> {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
-        let bound = context.bound(&self.0.volume)?;
-        let (what, now) = (bound.pair.copy_group.to_string(), bound.status.to_string());
-        Ok(Preview { what, now, then: "PAIR".to_owned(), notes: Vec::new() })
+        let verb = foresee::verb(context.purpose, context.action).unwrap_or(ArrayVerb::Resync);
+        foreseen(context, &self.0.volume, verb)
     }
 
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {

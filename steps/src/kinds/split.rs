@@ -2,9 +2,11 @@
 
 use resplit_operations::{
     action::VolumeStep,
-    pair::{PairState, PairVerb},
+    pair::{PairState, PairVerb, verdict::ArrayVerb},
+    plan::Purpose,
 };
 
+use super::foreseen::{REJECTED, foreseen};
 use crate::{
     context::Context,
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
@@ -13,6 +15,12 @@ use crate::{
 };
 
 pub(super) struct Split<'a>(pub(super) &'a VolumeStep);
+
+/// What an operator should know of an image that is made by a split alone.
+const UNRECORDED: [&str; 2] = [
+    "nothing is held still: what changes meanwhile makes the image fuzzy",
+    "no backup describes the image: only `resplit pair restore` copies it back, and a later resync overwrites it",
+];
 
 impl Split<'_> {
     fn outcome(&self, state: &PairState) -> Option<Outcome> {
@@ -31,8 +39,11 @@ impl Split<'_> {
 
 impl Step for Split<'_> {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
-        let what = context.bound(&self.0.volume)?.pair.copy_group.to_string();
-        Ok(Preview { what, now: "PAIR".to_owned(), then: "PSUS".to_owned(), notes: Vec::new() })
+        let mut preview = foreseen(context, &self.0.volume, ArrayVerb::Split)?;
+        if context.purpose == Purpose::PairSplit && preview.then != REJECTED {
+            preview.notes.extend(UNRECORDED.map(str::to_owned));
+        }
+        Ok(preview)
     }
 
     fn prepare(&self, _: &Context<'_>) -> Result<Intent, Failure> {

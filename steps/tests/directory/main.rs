@@ -12,3 +12,4 @@ mod shapes;
 mod space;
 mod support;
 mod verbs;
+mod verdicts;

@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::Timestamp;
 use resplit_operations::{
     bound::Binding,
-    compile::{self, RestoreFrom, RestoreRequest},
-    ids::{BackupId, CopyGroup, HostId, OperationId, RunId},
+    compile::{self, PairRequest, RestoreFrom, RestoreRequest},
+    ids::{BackupId, CopyGroup, HostId, OperationId, RunId, VolumeId},
     operation::QuiesceMode,
     pair::{CopyReport, PairState, PairStatus},
-    plan::Plan,
+    plan::{Plan, Purpose},
     record::{Image, Lock, Medium, Origin, Record, Standing, TapePlace, TapeState},
 };
 use resplit_steps::{drivers::media::Cartridge, failure::Failure};
 
 use crate::{
-    bind::{Known, decide},
+    bind::{Known, decide, rejections},
     protocol::{PairView, RunOptions, Selector, World},
     testing::definitions,
 };
@@ -66,6 +66,8 @@ pub(super) enum Wanted {
     Tape,
     FilesFromDisk,
     FilesFromTape,
+    /// What is asked of the pairs of both volumes, of one generation.
+    Pairs(Purpose, u32),
 }
 
 pub(super) fn moment(second: i64) -> Timestamp {
@@ -88,6 +90,10 @@ pub(super) fn made(wanted: &Wanted) -> Made {
         Wanted::Tape => restore(RestoreFrom::Tape, None),
         Wanted::FilesFromDisk => restore(RestoreFrom::Disk, Some("/elsewhere")),
         Wanted::FilesFromTape => restore(RestoreFrom::Tape, Some("/elsewhere")),
+        Wanted::Pairs(purpose, generation) => {
+            let request = PairRequest { purpose: *purpose, pairs: both(*generation) };
+            compile::pair(&checked.site, directory, &request).unwrap()
+        }
     };
     let mut worlds = BTreeMap::new();
     let pairs = plan
@@ -95,17 +101,31 @@ pub(super) fn made(wanted: &Wanted) -> Made {
         .volumes
         .keys()
         .flat_map(|volume| plan.pairs(volume))
-        .map(|pair| PairView { pair, state: Ok(pair_state(PairStatus::Smpl, 0)) })
+        .map(|pair| PairView {
+            pair,
+            state: Ok(pair_state(PairStatus::Smpl, 0)),
+            difference: None,
+            no_difference: None,
+        })
         .collect();
     let _ = worlds.insert("fileserver".into(), World { pairs, ..World::default() });
     let cartridges = vec![cartridge("VT0001", Some("documents"), 0), cartridge("VT0002", None, 0)];
     let cartridges = [("vault".into(), Ok(cartridges))].into();
     let _ = worlds.insert("backupserver".into(), World { cartridges, ..World::default() });
-    Made { plan, options: RunOptions::default(), worlds, run: Some("documents-1".into()), bound: 1 << 20 }
+    let pairs = match wanted {
+        Wanted::Pairs(_, generation) => both(*generation),
+        _ => BTreeMap::new(),
+    };
+    let options = RunOptions { pairs, ..RunOptions::default() };
+    Made { plan, options, worlds, run: Some("documents-1".into()), bound: 1 << 20 }
+}
+
+fn both(generation: u32) -> BTreeMap<VolumeId, u32> {
+    [("documents".into(), generation), ("pictures".into(), generation)].into()
 }
 
 fn pair_state(status: PairStatus, backed_up: u64) -> PairState {
-    PairState { status, epoch: 1, backed_up, token: 0, last: None }
+    PairState { status, epoch: 1, backed_up, token: 0, last: None, percent: None }
 }
 
 pub(super) fn cartridge(barcode: &str, pool: Option<&str>, used: u64) -> Cartridge {
@@ -220,6 +240,13 @@ impl Made {
         assert_eq!(generations.len(), 2);
         assert_eq!(generations[0], generations[1], "one generation for all volumes of a backup");
         generations[0]
+    }
+
+    /// What pairs would reject, of what is bound.
+    pub(super) fn rejections(&self) -> Vec<String> {
+        let binding = self.decide().unwrap();
+        let rejections = rejections(&self.plan, &binding.pairs);
+        rejections.into_iter().map(|failure| failure.message).collect()
     }
 
     pub(super) fn refusal(&self) -> String {

@@ -1,4 +1,4 @@
-//! The tables, as the manuals print them: a row for each status, a column for each verb.
+//! The tables, as the manuals print them, and that of our own drivers: a row for each status, a column for each verb.
 //!
 //! Sources: CCI User and Reference Guide MK-90RD7010, Table 6-4 for remote copies and Table 6-5 for full copies inside
 //! an array; the command results of Thin Image for VSP G200 to G800; Thin Image User Guide, pair operations by status.
@@ -76,6 +76,7 @@ pub(super) fn of(copy_type: CopyType) -> &'static Table {
         CopyType::ShadowImage => &SHADOW_IMAGE,
         CopyType::ThinImage => &THIN_IMAGE,
         CopyType::TrueCopy | CopyType::UniversalReplicator => &REMOTE,
+        CopyType::Mirror | CopyType::Snapshot => &OURS,
     }
 }
 
@@ -119,6 +120,23 @@ static REMOTE: Table = Table {
         (Psue, &[Rej, Rej, DisputedNop, DisputedNop, To(Smpl), Via(Copy, Pair), MemoryRej]),
         (Pdub, &[Rej, Rej, Rej, Rej, To(Smpl), Via(Copy, Pair), MemoryRej]),
         (Ssws, &[Rej, Rej, Nop, Nop, To(Smpl), Rej, Via(Copy, Pair)]),
+    ],
+};
+
+/// What the pair drivers of ours promise, mirrors and snapshots alike. They return when the copy has ended, so that nothing
+/// comes between. A resync of PAIR makes a pass; one of COPY completes what was interrupted. A split leaves an image
+/// only where the pair follows its primary, since the last pass is made from what the one before has seen. A restore leaves
+/// the image, so the pair stays split; one that was interrupted has left the primary half overwritten, and then the
+/// image is the only whole copy: only the restore itself goes on.
+static OURS: Table = Table {
+    verbs: &[Create, Resync, Split, Restore, Delete],
+    rows: &[
+        (Smpl, &[To(Pair), To(Pair), Rej, Rej, Nop]),
+        (Copy, &[Rej, To(Pair), Rej, Rej, To(Smpl)]),
+        (Pair, &[Rej, To(Pair), To(Psus), Rej, To(Smpl)]),
+        (Psus, &[Rej, To(Pair), Rej, To(Psus), To(Smpl)]),
+        (Rcpy, &[Rej, Rej, Rej, To(Psus), Rej]),
+        (Psue, &[Rej, To(Pair), Rej, Rej, To(Smpl)]),
     ],
 };
 

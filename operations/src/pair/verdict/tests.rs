@@ -29,7 +29,7 @@ fn accepted_is_not_done() {
     assert_eq!(verdict(ShadowImage, Resync, Pair), nothing);
     assert_eq!(verdict(ShadowImage, Create, Copy), nothing);
     assert_eq!(verdict(ThinImage, Split, Psue), REJECTED);
-    for copy_type in CopyType::ALL {
+    for copy_type in CopyType::ARRAYS {
         assert_eq!(verdict(copy_type, Delete, Smpl), nothing);
         assert_eq!(verdict(copy_type, Resync, Smpl), REJECTED);
         assert_eq!(verdict(copy_type, Split, Smpl), REJECTED);
@@ -68,6 +68,22 @@ fn over_a_threshold_is_still_paired_or_split() {
             assert_eq!(verdict(copy_type, verb, Pfus), verdict(copy_type, verb, Psus));
         }
     }
+}
+
+#[test]
+fn drivers_of_ours_create_by_resync_and_end_no_restore_but_by_restoring() {
+    for copy_type in CopyType::ALL.into_iter().filter(|one| one.is_ours()) {
+        for status in [Smpl, Copy, Pair, Psus, Psue] {
+            assert_eq!(verdict(copy_type, Resync, status), done(Pair, Pair), "{status:?}");
+        }
+        for verb in [Create, Resync, Split, Delete] {
+            assert_eq!(verdict(copy_type, verb, Rcpy), REJECTED);
+        }
+        assert_eq!(verdict(copy_type, Restore, Rcpy), done(Psus, Psus));
+        assert_eq!(verdict(copy_type, SwapResync, Psus), Verdict::Rejected(Refusal::NotOffered));
+        assert_eq!(sourced(copy_type, Split, Pair), (done(Psus, Psus), Source::Driver));
+    }
+    assert!(CopyType::ARRAYS.iter().all(|one| !one.is_ours()));
 }
 
 #[test]

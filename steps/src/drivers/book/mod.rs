@@ -96,6 +96,11 @@ impl<E: Clone + Default + Serialize + DeserializeOwned> Book<E> {
             let message = format!("{place} has format {}; this version reads {FORMAT}", state.format);
             return Err(Failure::refused(message).with_help("use the version that made it"));
         }
+        // A pair that was dissolved holds nothing: its place is free for another, whose epochs go on from there.
+        if state.status == PairStatus::Smpl {
+            let (volume, copy_group) = (pair.volume.clone(), pair.copy_group.clone());
+            return Ok(Self { volume, copy_group, primary: pair.primary.clone(), ..state });
+        }
         if state.volume != pair.volume || state.copy_group != pair.copy_group || state.primary != pair.primary
         {
             return Err(Failure::refused(format!(
@@ -141,6 +146,7 @@ impl<E: Clone + Default + Serialize + DeserializeOwned> Book<E> {
             backed_up: self.backed_up,
             token: self.token,
             last: self.last.clone(),
+            percent: None,
         }
     }
 }

@@ -30,14 +30,17 @@ impl Verb<'_> {
             PairVerb::Restore => (PairStatus::Rcpy, PairStatus::Psus, PairStatus::Rcpy),
             PairVerb::Split | PairVerb::Overwrite => (PairStatus::Copy, PairStatus::Psus, PairStatus::Psue),
             PairVerb::Resync => (PairStatus::Copy, PairStatus::Pair, PairStatus::Psue),
+            // What is half removed is no image, and no copy that somebody makes.
+            PairVerb::Delete => (PairStatus::Psue, PairStatus::Smpl, PairStatus::Psue),
         }
     }
 
     /// Notes in the book, which is not written yet, that the verb begins. The content of the secondary begins to change
-    /// with a resync, and with what overwrites it: then the epoch counts up.
+    /// with a resync, and with what overwrites or removes it: then the epoch counts up.
     pub(in crate::drivers) fn begin<E>(&self, book: &mut Book<E>) {
         book.status = self.statuses().0;
-        book.epoch += u64::from(matches!(self.verb, PairVerb::Resync | PairVerb::Overwrite));
+        let changes = matches!(self.verb, PairVerb::Resync | PairVerb::Overwrite | PairVerb::Delete);
+        book.epoch += u64::from(changes);
         book.token = self.asked.token;
         book.error = None;
         book.last =

@@ -22,6 +22,7 @@ mod attributes;
 mod compare;
 mod content;
 pub(super) mod copy_out;
+mod delete;
 mod difference;
 pub(super) mod guard;
 mod index;
@@ -109,6 +110,21 @@ impl PairDriver for DirectoryPairs {
                 .map_err(|error| Failure::io("make the directory", &pair.primary, &error))?;
         }
         Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.run(&mut state)
+    }
+
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        if State::read(pair)?.is_none() {
+            return Ok(CopyReport::default());
+        }
+        let (_lock, mut state) = open(pair, asked)?;
+        match state.status {
+            PairStatus::Smpl => Ok(CopyReport::default()),
+            PairStatus::Rcpy => {
+                Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
+                    .with_help("complete the restore, then run again"))
+            }
+            _ => delete::delete(&self.verb(pair, asked, PairVerb::Delete), &mut state),
+        }
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {

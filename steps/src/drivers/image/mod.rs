@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod blocks;
+mod delete;
 mod filesystem;
 mod guard;
 mod opening;
@@ -94,6 +95,18 @@ impl PairDriver for ImagePairs {
         Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.back(&mut state)
     }
 
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        if State::read(pair)?.is_none() {
+            return Ok(CopyReport::default());
+        }
+        let (_lock, mut state) = open(pair, asked)?;
+        match state.status {
+            PairStatus::Smpl => Ok(CopyReport::default()),
+            PairStatus::Rcpy => Err(restoring(pair)),
+            _ => delete::delete(&self.verb(pair, asked, PairVerb::Delete), &mut state),
+        }
+    }
+
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
         let state =
             State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
@@ -134,11 +147,11 @@ impl PairDriver for ImagePairs {
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
-        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
+        let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(restoring(pair));
         }
-        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, at)
+        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &lock, &mut state, at)
     }
 
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {

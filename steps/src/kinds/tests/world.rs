@@ -139,7 +139,14 @@ impl World {
             declared: None,
         };
         let here = Host { connect: Connect::Local, state: "/state".into() };
-        let state = PairState { status: PairStatus::Psus, epoch: 3, backed_up: 1, token: 0, last: None };
+        let state = PairState {
+            status: PairStatus::Psus,
+            epoch: 3,
+            backed_up: 1,
+            token: 0,
+            last: None,
+            percent: None,
+        };
         Self {
             host: host.into(),
             catalog: Vec::new(),

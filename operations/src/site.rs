@@ -108,22 +108,6 @@ fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-impl Volume {
-    /// How its pairs are copied, and so what they answer to a verb. A driver file's setting `copy_type` says it; an array
-    /// copies inside itself where nothing is said.
-    pub fn copy_type(&self) -> CopyType {
-        match self.driver {
-            PairDriverKind::Directory | PairDriverKind::Image => CopyType::Mirror,
-            PairDriverKind::Btrfs => CopyType::Snapshot,
-            PairDriverKind::Declared => {
-                let said = self.pairs.first().and_then(|pair| self.array(pair));
-                let said = said.as_ref().and_then(|array| array.setting("copy_type"));
-                said.and_then(CopyType::named).unwrap_or(CopyType::ShadowImage)
-            }
-        }
-    }
-}
-
 impl From<WrittenVolume> for Volume {
     fn from(written: WrittenVolume) -> Self {
         let WrittenVolume { driver, primary, pairs, settings, file } = written;
@@ -174,6 +158,15 @@ pub enum PairDriverKind {
 impl PairDriverKind {
     /// Those that need no driver file.
     pub const BUILT_IN: [Self; 3] = [Self::Directory, Self::Image, Self::Btrfs];
+
+    /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
+    /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.
+    pub const fn copy_type(self) -> CopyType {
+        match self {
+            Self::Directory | Self::Image | Self::Declared => CopyType::Mirror,
+            Self::Btrfs => CopyType::Snapshot,
+        }
+    }
 }
 
 impl std::fmt::Display for PairDriverKind {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::pair::verdict::ArrayStatus;
+use resplit_operations::pair::verdict::{ArrayStatus, CopyType};
 use serde::de::{DeserializeOwned, value::StrDeserializer};
 
 use crate::{
@@ -110,6 +110,10 @@ fn add(
     paths: [&str; 2],
     instances: &[&str],
 ) -> io::Result<()> {
+    let kind: CopyType = of_name(copy_type)?;
+    if kind.is_ours() {
+        return Err(io::Error::other(format!("{kind} is no copy type of an array")));
+    }
     if array.position(group, device).is_some() {
         return Err(io::Error::other(format!("there is a pair {group},{device} already")));
     }
@@ -130,8 +134,7 @@ fn add(
     array.pairs.push(Pair {
         group: group.to_owned(),
         device: device.to_owned(),
-        copy_type: CopyType::named(copy_type)
-            .ok_or_else(|| io::Error::other(format!("an array has no copy type {copy_type}")))?,
+        copy_type: kind,
         mu: u32::try_from(mu).unwrap_or(0),
         primary,
         secondary,

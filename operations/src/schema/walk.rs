@@ -96,10 +96,7 @@ impl Walk {
 
     fn bad_choice(&mut self, rule: &Rule, span: Span, text: &str, what: &str) {
         let choices = alternatives(&rule.choices);
-        let planned = rule.not_built.iter().any(|planned| {
-            planned.strip_suffix('*').map_or(planned == text, |beginning| text.starts_with(beginning))
-        });
-        let problem = if planned {
+        let problem = if is_planned(rule, text) {
             let only = if rule.choices.len() == 1 { format!(": only {choices} is") } else { String::new() };
             let message = format!("{} '{}' is not built{only}", named(what), shown(text));
             Problem::at(span, message).label("not built").help(format!("use {choices}"))

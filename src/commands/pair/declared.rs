@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use resplit_operations::{
     ids::{HostId, VolumeId},
-    pair::{PairRef, verdict::CopyType},
+    pair::PairRef,
     site::{PairDriverKind, Site},
 };
 use serde::Serialize;
@@ -27,9 +27,6 @@ pub(crate) struct Declared {
     /// What makes and splits it.
     #[serde(skip)]
     pub(crate) driver: PairDriverKind,
-    /// How it is copied.
-    #[serde(skip)]
-    pub(crate) copy_type: CopyType,
     /// The pair.
     #[serde(flatten)]
     pub(crate) pair: PairRef,
@@ -53,7 +50,6 @@ pub(crate) fn declared(site: &Site, volume: Option<&VolumeId>) -> Result<Vec<Dec
             host: volume.primary.host.clone(),
             secondary_host: declared.secondary.host.clone(),
             driver: volume.driver,
-            copy_type: volume.copy_type(),
             pair,
         })
     });
@@ -135,6 +131,8 @@ pub(super) fn list(volume: Option<&VolumeId>, session: &Session) -> Result<Exit,
     // A whole driver file is nothing to list.
     pairs.iter_mut().for_each(|declared| declared.pair.array = None);
     if session.global.json {
+        let mut pairs = pairs;
+        pairs.iter_mut().for_each(|one| one.pair.array = None);
         output::print_json(&pairs)?;
         return Ok(Exit::Done);
     }
@@ -161,7 +159,6 @@ mod tests {
             host: "h".into(),
             secondary_host: "b".into(),
             driver: PairDriverKind::Directory,
-            copy_type: CopyType::Mirror,
             pair: PairRef {
                 volume: volume.into(),
                 copy_group: group.into(),

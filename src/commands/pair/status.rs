@@ -131,10 +131,11 @@ fn join(host: &HostId, pairs: &[Declared], world: World) -> Vec<Found> {
     let leases: BTreeMap<Resource, Lease> =
         world.leases.into_iter().map(|lease| (lease.resource.clone(), lease)).collect();
     let of_host = pairs.iter().filter(|pair| pair.host == *host).cloned();
-    let found = of_host.zip(world.pairs).map(|(declared, view)| Found {
-        lease: leases.get(&Resource::Volume(view.pair.volume.clone())).cloned(),
-        declared,
-        view,
+    let found = of_host.zip(world.pairs).map(|(declared, mut view)| {
+        // A whole driver file is nothing to show.
+        view.pair.array = None;
+        let lease = leases.get(&Resource::Volume(view.pair.volume.clone())).cloned();
+        Found { lease, declared, view }
     });
     found.collect()
 }

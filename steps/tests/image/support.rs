@@ -42,6 +42,7 @@ impl Pair {
             primary: directory.path().join("primary"),
             secondary: directory.path().join("secondary"),
             device: None,
+            array: None,
         };
         File::create(&pair.primary).unwrap().set_len(size).unwrap();
         Self { pair, driver: ImagePairs::new(Arc::new(SystemClock)), directory, work: Work::silent() }

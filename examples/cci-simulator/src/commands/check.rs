@@ -64,7 +64,7 @@ fn message(pair: &Pair, role: &str, word: &str) -> String {
     let fence = match pair.copy_type {
         CopyType::TrueCopy => " fence = NEVER",
         CopyType::UniversalReplicator => " fence = ASYNC CTGID = 2",
-        CopyType::ShadowImage | CopyType::ThinImage | CopyType::Mirror | CopyType::Snapshot => "",
+        _ => "",
     };
     format!("pairvolchk : Volstat is {role}.[status = {word}{fence} ]\n")
 }

@@ -41,18 +41,12 @@ impl Asking<'_> {
         let reading = self.reading()?;
         let Some(book) = book else {
             let (status, last) = (reading.status, None);
-            return Ok(PairState {
-                status,
-                epoch: 0,
-                backed_up: 0,
-                token: 0,
-                last,
-                percent: reading.progress,
-            });
+            let percent = copied(reading);
+            return Ok(PairState { status, epoch: 0, backed_up: 0, token: 0, last, percent });
         };
         if !is_foreign(&book, reading.status) {
-            let status = shown(&book, reading.status);
-            return Ok(PairState { status, percent: reading.progress, ..book.public() });
+            let (status, percent) = (shown(&book, reading.status), copied(reading));
+            return Ok(PairState { status, percent, ..book.public() });
         }
         // Whoever has the lock is acting on the pair right now: what was read may be of that.
         let Ok(_lock) = Lock::take(self.pair, &Tag("a look at its status".to_owned())) else {
@@ -87,6 +81,11 @@ impl Asking<'_> {
         let end = device.and_then(|path| File::open(path).ok()?.seek(std::io::SeekFrom::End(0)).ok());
         end.unwrap_or(0)
     }
+}
+
+/// How far a copy has come, while there is one.
+fn copied(reading: Reading) -> Option<u8> {
+    reading.progress.filter(|_| matches!(reading.status, PairStatus::Copy | PairStatus::Rcpy))
 }
 
 /// Whether a verb of ours has begun and not ended.

@@ -29,13 +29,13 @@ struct Directory {
 impl Directory {
     fn boxed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
-            array: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,
             primary: root.join("primary"),
             secondary: secondary.join("secondary"),
             device: None,
+            array: None,
         };
         fs::create_dir_all(&pair.primary).unwrap();
         Box::new(Self { pair, root, _target: target })

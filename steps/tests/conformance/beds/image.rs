@@ -57,13 +57,13 @@ impl Images {
         volume(&file, None, mebibytes(self.holds)).unwrap();
         format(&file, self.holds).unwrap();
         let mut pair = PairRef {
-            array: None,
             volume: "disk".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,
             primary: file.clone(),
             secondary: secondary.join("secondary"),
             device: None,
+            array: None,
         };
         let mut devices = Vec::new();
         if self.devices {

@@ -161,6 +161,7 @@ mod tests {
                 generation,
                 primary: "/p".into(),
                 secondary: "/s".into(),
+                device: None,
             },
         }
     }

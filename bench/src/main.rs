@@ -2,6 +2,7 @@
 //! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
 
 mod engine;
+mod image;
 mod media;
 mod pairs;
 mod store;
@@ -15,7 +16,7 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 8] = [
+const ALL: [(&str, Benchmark); 9] = [
     ("store", store::run),
     ("engine-chain", engine::chain::run),
     ("engine-memory", engine::chain::memory),
@@ -23,6 +24,7 @@ const ALL: [(&str, Benchmark); 8] = [
     ("engine-unfinished", engine::recovery::unfinished),
     ("engine-program", engine::program::run),
     ("pairs", |scratch| Ok(pairs::run(scratch)?)),
+    ("image", |scratch| Ok(image::run(scratch)?)),
     ("media", |scratch| {
         media::run(scratch);
         Ok(())

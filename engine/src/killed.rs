@@ -11,4 +11,4 @@ mod point;
 mod site;
 mod world;
 
-pub(crate) use fate::{Moment, end_if_dead, end_with, reached, until_alive};
+pub(crate) use fate::{Moment, end_if_dead, end_with, is_watched, reached, until_alive};

@@ -143,6 +143,24 @@ impl Task {
         }
     }
 
+    /// Does it here and now, if it asks neither drivers nor files.
+    fn run_here(
+        &self,
+        engine: &Engine,
+        records: &[Record],
+        intent: &Intent,
+    ) -> Option<Result<Outcome, Failure>> {
+        // Where a step's end may be a kill, it is one of a thread of its own.
+        #[cfg(test)]
+        if crate::killed::is_watched(&engine.directories.state) {
+            return None;
+        }
+        let step = kinds::step(&self.step.action);
+        self.context(engine, &engine.host, records, false, |context| {
+            step.runs_at_once(context).then(|| step.run(context, intent))
+        })
+    }
+
     /// Does it. Over its limit it is stopped at its next safe point, and has ended so that its effect is unknown.
     pub(crate) async fn run(
         self,
@@ -150,13 +168,17 @@ impl Task {
         intent: Intent,
         limit: Limit,
     ) -> Result<Outcome, Failure> {
+        // A thread of its own costs more than a step that asks nobody.
+        let records = engine.catalog()?;
+        if let Some(ended) = self.run_here(engine, &records, &intent) {
+            return ended;
+        }
         let (whole, part) = (self.work.clone(), self.work.part());
         let task = Self { work: part.clone(), ..self };
         let (shared, kind) = (Arc::clone(engine), task.step.action.kind());
         let mut call = spawn_blocking(move || {
             #[cfg(test)]
             crate::killed::end_if_dead(&shared.directories.state);
-            let records = shared.catalog()?;
             let action = &task.step.action;
             let ended = task.context(&shared, &shared.host, &records, false, |context| {
                 kinds::step(action).run(context, &intent)

@@ -103,7 +103,17 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     (
         "driver: directory\n    primary: { host: fileserver, path: srv/mail",
         "driver: lvm\n    primary: { host: fileserver, path: srv/mail",
-        &["12:13 'driver' 'lvm' is not built: only 'directory' is"],
+        &["12:13 'driver' 'lvm' is not built"],
+    ),
+    (
+        "path: mirrors/2",
+        "path: mirrors/2, device: /dev/sdb",
+        &["14:99 driver 'directory' copies to no device"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: image\n    primary: { host: fileserver, path: srv/mail",
+        &[],
     ),
     ("  mail:", "  ma il:", &["11:3 a name cannot be 'ma il'"]),
     ("  mail:", "  .mail:", &["11:3 a name cannot be '.mail'"]),

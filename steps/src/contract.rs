@@ -27,6 +27,12 @@ pub trait Step: Send + Sync {
         false
     }
 
+    /// Whether `run`, as things stand, asks neither drivers nor files, so that it needs no thread that may block.
+    fn runs_at_once(&self, context: &Context<'_>) -> bool {
+        let _ = context;
+        false
+    }
+
     /// What became of a `run` with this intent.
     fn probe(&self, context: &Context<'_>, intent: &Intent) -> Result<Probe, Failure>;
 

@@ -12,6 +12,7 @@ mod freeze;
 mod frozen_kills;
 mod full;
 mod hold;
+mod image;
 mod kills;
 mod ledgers;
 mod leftovers;

@@ -135,6 +135,11 @@ pub(crate) fn end_if_dead(state: &Path) {
     }
 }
 
+/// Whether the engine of a directory is one of those that may be killed.
+pub(crate) fn is_watched(state: &Path) -> bool {
+    fate(state).is_some()
+}
+
 /// Waits until the engine of a directory listens, if it is one of those that may be killed.
 pub(crate) async fn until_alive(state: &Path) {
     let Some(mut alive) = fate(state).map(|fate| fate.alive.subscribe()) else { return };

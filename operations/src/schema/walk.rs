@@ -96,8 +96,8 @@ impl Walk {
             planned.strip_suffix('*').map_or(planned == text, |beginning| text.starts_with(beginning))
         });
         let problem = if planned {
-            let only = if rule.choices.len() == 1 { "only " } else { "" };
-            let message = format!("{} '{}' is not built: {only}{choices} is", named(what), shown(text));
+            let only = if rule.choices.len() == 1 { format!(": only {choices} is") } else { String::new() };
+            let message = format!("{} '{}' is not built{only}", named(what), shown(text));
             Problem::at(span, message).label("not built").help(format!("use {choices}"))
         } else {
             let near = nearest(text, rule.choices.iter().map(String::as_str));

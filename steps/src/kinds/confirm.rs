@@ -44,6 +44,13 @@ impl Confirming<'_> {
         Err(Failure::refused(text).with_help("end these programs, or restore under them with --force"))
     }
 
+    /// The record that has to be there, if there is one to look for.
+    fn wanted<'c>(&self, context: &'c Context<'_>) -> Option<&'c Record> {
+        let chosen = context.binding.source.as_ref().filter(|source| source.host == *context.host);
+        let made = if self.0.tape { context.facts.on_tape.as_ref() } else { context.facts.record.as_ref() };
+        made.or(chosen.map(|source| &source.record))
+    }
+
     fn check_tape(context: &Context<'_>, record: &Record, place: &TapePlace) -> Result<(), Failure> {
         let (library, driver) = context.library(&place.library)?;
         let there = driver
@@ -84,13 +91,15 @@ impl Step for Confirming<'_> {
         Ok(Probe::NotDone { because: "it only looks".to_owned() })
     }
 
+    fn runs_at_once(&self, context: &Context<'_>) -> bool {
+        self.0.unused.is_empty() && self.wanted(context).is_none()
+    }
+
     fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
         for volume in &self.0.unused {
             Self::check_unused(context, volume)?;
         }
-        let chosen = context.binding.source.as_ref().filter(|source| source.host == *context.host);
-        let wanted = if self.0.tape { context.facts.on_tape.as_ref() } else { context.facts.record.as_ref() };
-        let Some(wanted) = wanted.or(chosen.map(|source| &source.record)) else {
+        let Some(wanted) = self.wanted(context) else {
             let summary = "nobody uses the primary".to_owned();
             return Ok(Outcome { summary, ..Outcome::default() });
         };

@@ -28,6 +28,10 @@ impl Step for ThawStep<'_> {
         Ok(Probe::NotDone { because: "a window ends with the engine that opened it".to_owned() })
     }
 
+    fn runs_at_once(&self, context: &Context<'_>) -> bool {
+        context.facts.quiesced.is_none()
+    }
+
     fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
         let discharged = vec![Obligation::Thaw { filesystem: self.0.filesystem.clone() }];
         // As a finally-step it also follows a quiesce that failed: then nothing is held, and whoever else froze the

@@ -48,9 +48,9 @@ pub(crate) trait Bed: Send + Sync {
         fs::remove_dir_all(&self.pair().secondary).unwrap();
     }
 
-    /// Makes the primary disappear, and gives what brings it back.
+    /// Makes the primary disappear for good.
     fn lose(&self) {
-        fs::rename(&self.pair().primary, self.pair().primary.with_extension("away")).unwrap();
+        fs::remove_dir_all(&self.pair().primary).unwrap();
     }
 }
 
@@ -65,8 +65,8 @@ pub(crate) trait Maker: Send + Sync {
         None
     }
 
-    /// A pair whose target has no room for the primary; or why there is none.
-    fn full(&self, name: &str) -> Result<Box<dyn Bed>, String>;
+    /// A pair whose target has no room for the primary.
+    fn full(&self, name: &str) -> Box<dyn Bed>;
 }
 
 /// What was asked, with a tag and a token.

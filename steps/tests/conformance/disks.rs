@@ -4,6 +4,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -38,7 +40,16 @@ impl Mounted {
     pub(crate) fn new(source: &Path, at: &Path) -> Result<Self, String> {
         fs::create_dir_all(at).map_err(|error| error.to_string())?;
         let [source, to] = [source, at].map(|path| path.to_str().unwrap_or_default());
-        output(&["mount", source, to]).map(|_| Self(at.to_owned()))
+        // A device that was just closed may be open for a moment in a program that another thread is starting.
+        let began = Instant::now();
+        loop {
+            match output(&["mount", source, to]) {
+                Err(text) if text.contains("busy") && began.elapsed() < Duration::from_secs(30) => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                ended => return ended.map(|_| Self(at.to_owned())),
+            }
+        }
     }
 }
 
@@ -46,10 +57,15 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         // A case that failed within a window leaves it frozen.
         let _ = Command::new("fsfreeze").arg("--unfreeze").arg(&self.0).output();
-        let plain = Command::new("umount").arg(&self.0).output();
-        if !plain.is_ok_and(|ended| ended.status.success()) {
-            let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            let ended = Command::new("umount").arg(&self.0).output();
+            if ended.is_ok_and(|ended| ended.status.success()) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
         }
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
     }
 }
 

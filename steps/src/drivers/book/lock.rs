@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
-    process,
+    process::{self, Stdio},
 };
 
 use resplit_operations::pair::{PairRef, Tag};
@@ -27,6 +27,12 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// The lock as a program's input: that holds the pair as long as the program runs, also if this process is killed
+    /// meanwhile.
+    pub(in crate::drivers) fn share(&self) -> io::Result<Stdio> {
+        self.file.try_clone().map(Stdio::from)
+    }
+
     /// Takes the lock of a pair, making the secondary's directory if it is not there.
     pub(in crate::drivers) fn take(pair: &PairRef, tag: &Tag) -> Result<Self, Failure> {
         make_directory(&pair.secondary)

@@ -98,6 +98,9 @@ pub(super) fn space(pair: &PairRef, from: &Volume) -> Result<(), Failure> {
     if pair.device.is_some() || from.is_device {
         return Ok(());
     }
+    if !copy.exists() && from.clones_into(&pair.secondary) {
+        return Ok(());
+    }
     let there = if copy.exists() { Volume::open(&copy)?.allocated()? } else { 0 };
     let needed = from.allocated()?.min(from.size).saturating_sub(there);
     let failure =

@@ -147,11 +147,11 @@ impl PairDriver for ImagePairs {
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
-        let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
+        let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(restoring(pair));
         }
-        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, at)
+        overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &lock, &mut state, at)
     }
 
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {

@@ -30,29 +30,30 @@ pub(super) fn open(pair: &PairRef, at: &Path) -> Result<(), Failure> {
     };
     let missing = || unusable(pair, PairStatus::Smpl, "PSUS to have an image").with_help("split it first");
     split(&State::read(pair)?.ok_or_else(missing)?)?;
-    let _lock = Lock::take(pair, &Tag("opening the image".to_owned()))?;
+    let lock = Lock::take(pair, &Tag("opening the image".to_owned()))?;
     let mut state = State::read(pair)?.ok_or_else(missing)?;
     split(&state)?;
     let copy = copy_of(pair);
     let system = FileSystem::of(&copy)?;
     if !state.extra.replayed && system.needs_replay(&copy)? {
-        replay(pair, &copy, &system, at, &mut state)?;
+        replay(pair, &lock, &system, at, &mut state)?;
     }
-    mounts::open(&copy, system.read_only(), at)
+    mounts::open_under(&lock, &copy, system.read_only(), at)
 }
 
 fn replay(
     pair: &PairRef,
-    copy: &Path,
+    lock: &Lock,
     system: &FileSystem,
     at: &Path,
     state: &mut State,
 ) -> Result<(), Failure> {
+    let copy = &copy_of(pair);
     close_one(at)?;
     guard::held(copy, "its journal cannot be replayed meanwhile")?;
     state.extra.settled = false;
     state.write(&pair.secondary)?;
-    mounts::open(copy, system.writable(), at)?;
+    mounts::open_under(lock, copy, system.writable(), at)?;
     mounts::unmount(at)?;
     let volume = Volume::open(copy)?;
     volume.make_durable().map_err(|error| volume.failure("make durable", &error))?;

@@ -13,30 +13,30 @@ use super::{
 };
 use crate::{
     drivers::{
-        book::Verb,
+        book::{Lock, Verb, unusable},
         directory,
         mounts::{self, Holders},
     },
     failure::Failure,
 };
 
-/// Readies the image: its file system is mounted at `at`, empty.
-pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
+/// Readies the image: its file system is mounted at `at`, empty. A pair that was never made has none.
+pub(super) fn begin(verb: &Verb<'_>, lock: &Lock, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
     let pair = verb.pair;
     let copy = copy_of(pair);
-    let missing = |failure: Failure| {
-        failure.with_help(
-            "make a file system on the primary and resync the pair: a file system of its own is what is written to",
-        )
-    };
-    let system = FileSystem::of(&copy).map_err(missing)?;
+    let help = "make a file system on the primary and resync the pair: a file system of its own is what is written to";
+    if state.epoch == 0 {
+        // A file system that is on its device is somebody else's.
+        return Err(unusable(pair, state.status, "made: what it holds is emptied").with_help(help));
+    }
+    let system = FileSystem::of(&copy).map_err(|failure| failure.with_help(help))?;
     close_one(at)?;
     guard::held(&copy, "it cannot be overwritten meanwhile")?;
     state.extra.settled = false;
     state.extra.replayed = false;
     verb.begin(state);
     state.write(&pair.secondary)?;
-    mounts::open(&copy, system.writable(), at)
+    mounts::open_under(lock, &copy, system.writable(), at)
         .and_then(|()| directory::overwrite::empty(at, verb.asked.work))
         .map_err(|failure| verb.broken(state, failure))?;
     Ok(at.to_owned())

@@ -5,10 +5,12 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
-    fs::{Advice, FallocateFlags, OFlags, SeekFrom, fadvise, fallocate, seek},
+    fs::{Advice, FallocateFlags, Mode, OFlags, SeekFrom, fadvise, fallocate, seek},
     io::Errno,
 };
 
@@ -78,7 +80,7 @@ impl Volume {
             let help = "name a block device or an image file, or use `driver: directory`";
             return Err(refused(format!("{} is neither a block device nor a file", path.display()), help));
         }
-        let file = options.open(path).map_err(failure)?;
+        let file = open_patiently(options, path).map_err(failure)?;
         let size = seek(&file, SeekFrom::End(0)).map_err(|error| failure(error.into()))?;
         let direct = OpenOptions::new().read(true).custom_flags(flags(OFlags::DIRECT)).open(path).ok();
         Ok(Self { path: path.to_owned(), size, is_device: kind.is_block_device(), file, direct })
@@ -185,6 +187,13 @@ impl Volume {
         }
     }
 
+    /// Whether a file of a directory could share its blocks, tried with one that has no name.
+    pub(super) fn clones_into(&self, directory: &Path) -> bool {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let nameless = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+        !self.is_device && nameless.is_ok_and(|file| rustix::fs::ioctl_ficlone(&file, &self.file).is_ok())
+    }
+
     /// Gives a file this size. A device keeps its own.
     pub(super) fn resize(&mut self, size: u64) -> io::Result<()> {
         if !self.is_device && self.size != size {
@@ -209,6 +218,21 @@ impl Volume {
 
     pub(super) fn failure(&self, doing: &str, error: &io::Error) -> Failure {
         Failure::io(doing, &self.path, error)
+    }
+}
+
+/// Opens a volume. Whoever looks into devices when they change, and a program that another thread is just starting, has
+/// it for a moment.
+fn open_patiently(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    const MOMENT: Duration = Duration::from_secs(3);
+    let began = Instant::now();
+    loop {
+        match options.open(path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && began.elapsed() < MOMENT => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
     }
 }
 

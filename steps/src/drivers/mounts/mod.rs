@@ -1,6 +1,7 @@
 //! What is mounted where; and images that are volumes, mounted in directories of ours for as long as a step reads them.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::book::Lock;
 use crate::failure::Failure;
 
 mod holders;
@@ -25,12 +27,33 @@ pub(in crate::drivers) use table::{Mount, open_directory, own_program};
 /// # Errors
 /// What mount(8) says, as a refusal: nothing is mounted then.
 pub fn open(source: &Path, options: &str, at: &Path) -> Result<(), Failure> {
+    mount(source, options, at, &|| Ok(Stdio::null()))
+}
+
+/// The same under the lock of a pair, which mount(8) holds, too: killed meanwhile, this process leaves a mount that is being
+/// made to no verb that comes after.
+pub(in crate::drivers) fn open_under(
+    lock: &Lock,
+    source: &Path,
+    options: &str,
+    at: &Path,
+) -> Result<(), Failure> {
+    mount(source, options, at, &|| lock.share())
+}
+
+fn mount(
+    source: &Path,
+    options: &str,
+    at: &Path,
+    input: &dyn Fn() -> io::Result<Stdio>,
+) -> Result<(), Failure> {
     if is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))? {
         return Ok(());
     }
     fs::create_dir_all(at).map_err(|error| Failure::io("make the directory", at, &error))?;
-    run(Command::new("mount").args(["-o", options, "--"]).arg(source).arg(at))
-        .map_err(|text| Failure::refused(format!("cannot mount {}: {text}", source.display())))
+    let argv =
+        [OsStr::new("mount"), "-o".as_ref(), options.as_ref(), "--".as_ref(), source.as_ref(), at.as_ref()];
+    run(&argv, input).map_err(|text| Failure::refused(format!("cannot mount {}: {text}", source.display())))
 }
 
 /// Unmounts whatever is mounted at a directory of ours or below, last mounted first, and removes the directories, which
@@ -57,26 +80,15 @@ pub fn close(at: &Path) -> Result<usize, Failure> {
     Ok(mounted.len())
 }
 
-/// Unmounts what is mounted last at a directory, which stays. A program that another thread is just starting holds for a
-/// moment what this process has had open there: that is waited for.
+/// Unmounts what is mounted last at a directory, which stays.
 pub(in crate::drivers) fn unmount(point: &Path) -> Result<(), Failure> {
-    const STARTING: Duration = Duration::from_secs(3);
-    let began = Instant::now();
-    loop {
-        match run(Command::new("umount").arg("--").arg(point)) {
-            Ok(()) => return Ok(()),
-            Err(text) if text.contains("busy") && began.elapsed() < STARTING => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(text) => {
-                let failure = Failure::temporary(format!("cannot unmount {}: {text}", point.display()));
-                return Err(failure.with_help(format!(
-                    "end what uses it (fuser -vm {}), then resplit leftovers release",
-                    point.display()
-                )));
-            }
-        }
-    }
+    let argv = [OsStr::new("umount"), "--".as_ref(), point.as_ref()];
+    run(&argv, &|| Ok(Stdio::null())).map_err(|text| {
+        Failure::temporary(format!("cannot unmount {}: {text}", point.display())).with_help(format!(
+            "end what uses it (fuser -vm {}), then resplit leftovers release",
+            point.display()
+        ))
+    })
 }
 
 /// Whether something is mounted exactly there.
@@ -98,17 +110,31 @@ fn remove_empty(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Runs a program of the system to its end; gives what it said if it failed. It ends with this process: a mount that is
-/// made after an engine was killed would be nobody's.
-fn run(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut bound = Command::new("setpriv");
-    let _ = bound.args(["--pdeathsig", "KILL", "--", &name]).args(command.get_args());
-    let ended = bound
+/// Runs a program of the system to its end; gives what it said if it failed. A program that another thread is just
+/// starting holds for a moment what this process has had open: what is busy is tried again.
+fn run(argv: &[&OsStr], input: &dyn Fn() -> io::Result<Stdio>) -> Result<(), String> {
+    const STARTING: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    loop {
+        match input().map_err(|error| error.to_string()).and_then(|input| run_once(argv, input)) {
+            Err(text) if text.contains("busy") && began.elapsed() < STARTING => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// The program ends with this process, if that is killed: a mount that is made afterwards would be nobody's.
+fn run_once(argv: &[&OsStr], input: Stdio) -> Result<(), String> {
+    let name = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let ended = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .args(argv)
         .env("LC_ALL", "C")
-        .stdin(Stdio::null())
+        .stdin(input)
         .output()
-        .map_err(|error| format!("cannot run {name}: {error}"))?;
+        .map_err(|error| format!("cannot run {name} by setpriv: {error}"))?;
     if ended.status.success() {
         return Ok(());
     }

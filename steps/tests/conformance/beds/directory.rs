@@ -27,7 +27,7 @@ struct Directory {
 }
 
 impl Directory {
-    fn new(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
+    fn boxed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
@@ -44,13 +44,13 @@ impl Directory {
 impl Maker for Directories {
     fn make(&self, name: &str) -> Box<dyn Bed> {
         let root = self.0.place().join(name);
-        Directory::new(root.clone(), &root, None)
+        Directory::boxed(root.clone(), &root, None)
     }
 
-    fn full(&self, name: &str) -> Result<Box<dyn Bed>, String> {
-        let small = Disk::new("ext4", 16)?;
+    fn full(&self, name: &str) -> Box<dyn Bed> {
+        let small = Disk::new("ext4", 16).unwrap();
         let place = small.place();
-        Ok(Directory::new(self.0.place().join(name), &place, Some(small)))
+        Directory::boxed(self.0.place().join(name), &place, Some(small))
     }
 }
 

@@ -31,7 +31,7 @@ fn cancelling(bed: &dyn Bed, begun: PairStatus) -> Work {
     work
 }
 
-pub(crate) fn cancelled(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn cancelled(maker: &dyn Maker) {
     let bed = maker.make("cancelled");
     bed.fill(b'a');
     settle(&bed.tree());
@@ -70,10 +70,9 @@ pub(crate) fn cancelled(maker: &dyn Maker) -> Result<(), String> {
     });
     assert_same(&image, &bed.primary());
     assert_same(&image, &bed.image());
-    Ok(())
 }
 
-pub(crate) fn two_at_once(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn two_at_once(maker: &dyn Maker) {
     let bed = maker.make("two");
     bed.fill(b'a');
     settle(&bed.tree());
@@ -99,11 +98,10 @@ pub(crate) fn two_at_once(maker: &dyn Maker) -> Result<(), String> {
     let _ = bed.resync("second/resync").unwrap();
     let _ = bed.split(1, "second/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn full(maker: &dyn Maker) -> Result<(), String> {
-    let bed = maker.full("full")?;
+pub(crate) fn full(maker: &dyn Maker) {
+    let bed = maker.full("full");
     for file in 0..24 {
         let noise: Vec<u8> =
             (0..1 << 15_u32).flat_map(|n: u32| (n.wrapping_mul(0x9E37_79B9) ^ file).to_le_bytes()).collect();
@@ -118,5 +116,4 @@ pub(crate) fn full(maker: &dyn Maker) -> Result<(), String> {
         other => panic!("{other:?}: {failure}"),
     }
     let _ = refused(bed.driver().split(bed.pair(), 1, &asked("1/split", &Work::silent())));
-    Ok(())
 }

@@ -77,12 +77,11 @@ fn letter(round: usize) -> u8 {
 }
 
 /// Counts what was hit: a case in which no verb was says nothing.
-fn hit(interrupted: usize) -> Result<(), String> {
+fn hit(interrupted: usize) {
     assert!(interrupted >= 2, "only {interrupted} of {} kills hit the verb", MOMENTS.len());
-    Ok(())
 }
 
-pub(crate) fn resync(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn resync(maker: &dyn Maker) {
     let bed = maker.make("killed");
     let (mut interrupted, mut took, at) = (0, Duration::from_millis(100), Mounts::new());
     for (round, moment) in MOMENTS.into_iter().enumerate() {
@@ -107,10 +106,10 @@ pub(crate) fn resync(maker: &dyn Maker) -> Result<(), String> {
             assert_same(&bed.primary(), &bed.image());
         }
     }
-    hit(interrupted)
+    hit(interrupted);
 }
 
-pub(crate) fn split(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn split(maker: &dyn Maker) {
     let bed = maker.make("killed");
     let (mut interrupted, mut took, at) = (0, Duration::from_millis(60), Mounts::new());
     for (round, moment) in MOMENTS.into_iter().enumerate() {
@@ -135,10 +134,10 @@ pub(crate) fn split(maker: &dyn Maker) -> Result<(), String> {
         bed.is(PairStatus::Psus);
         assert_same(&bed.primary(), &bed.image());
     }
-    hit(interrupted)
+    hit(interrupted);
 }
 
-pub(crate) fn restore(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn restore(maker: &dyn Maker) {
     let bed = maker.make("killed");
     bed.fill(b'a');
     let _ = bed.resync("resync").unwrap();
@@ -166,7 +165,7 @@ pub(crate) fn restore(maker: &dyn Maker) -> Result<(), String> {
         assert_same(&image, &bed.primary());
     }
     assert_same(&image, &bed.image());
-    hit(interrupted)
+    hit(interrupted);
 }
 
 /// Begins once more. A process that was just being started may hold the pair for a moment longer than who was killed.
@@ -184,7 +183,7 @@ fn begin_again(bed: &dyn Bed, tag: &str, at: &Mounts) -> PathBuf {
     }
 }
 
-pub(crate) fn overwrite(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn overwrite(maker: &dyn Maker) {
     let bed = maker.make("killed");
     bed.fill(b'a');
     let _ = bed.resync("resync").unwrap();
@@ -213,5 +212,4 @@ pub(crate) fn overwrite(maker: &dyn Maker) -> Result<(), String> {
         assert_eq!(image.into_values().collect::<Vec<_>>(), [tag.into_bytes()]);
     }
     assert!(began >= 1, "no kill hit the overwriting");
-    Ok(())
 }

@@ -12,7 +12,7 @@ fn is_small(copied: u64, bytes: u64) {
     assert!(copied * 5 < bytes, "{copied} bytes of {bytes} were copied");
 }
 
-pub(crate) fn create(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn create(maker: &dyn Maker) {
     let bed = maker.make("create");
     let first = bed.status();
     assert_eq!((first.status, first.epoch, first.backed_up, first.last), (PairStatus::Smpl, 0, 0, None));
@@ -26,10 +26,9 @@ pub(crate) fn create(maker: &dyn Maker) -> Result<(), String> {
     assert_eq!((last.tag.0.as_str(), last.verb), ("1/resync", PairVerb::Resync));
     assert!(last.ended.is_some());
     assert_eq!(last.report, Some(report));
-    Ok(())
 }
 
-pub(crate) fn resync(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn resync(maker: &dyn Maker) {
     let bed = maker.make("resync");
     bed.fill(b'a');
     let first = bed.resync("1/resync").unwrap();
@@ -46,10 +45,9 @@ pub(crate) fn resync(maker: &dyn Maker) -> Result<(), String> {
     assert_eq!((bed.status().status, bed.status().epoch), (PairStatus::Pair, 4));
     let _ = bed.split(1, "4/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn split(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn split(maker: &dyn Maker) {
     let bed = maker.make("split");
     bed.fill(b'a');
     let _ = bed.resync("1/resync").unwrap();
@@ -70,7 +68,6 @@ pub(crate) fn split(maker: &dyn Maker) -> Result<(), String> {
     assert_same(&wanted, &bed.image());
     assert_eq!(bed.split(8, "1/split").unwrap(), report, "it was done already");
     assert_eq!(bed.status().backed_up, 7);
-    Ok(())
 }
 
 /// A pair that was split, whose primary has changed since; and what the image holds.
@@ -86,7 +83,7 @@ fn changed_since(bed: &dyn Bed) -> std::collections::BTreeMap<std::path::PathBuf
     image
 }
 
-pub(crate) fn restore(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn restore(maker: &dyn Maker) {
     let bed = maker.make("restore");
     let image = changed_since(&*bed);
     let before = bed.status();
@@ -109,10 +106,9 @@ pub(crate) fn restore(maker: &dyn Maker) -> Result<(), String> {
     assert_eq!(after.last.unwrap().verb, PairVerb::Restore);
     assert_same(&image, &bed.primary());
     assert_same(&image, &bed.image());
-    Ok(())
 }
 
-pub(crate) fn after_restore(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn after_restore(maker: &dyn Maker) {
     let bed = maker.make("after");
     let _ = changed_since(&*bed);
     let _ = bed.restore("1/restore").unwrap();
@@ -122,10 +118,9 @@ pub(crate) fn after_restore(maker: &dyn Maker) -> Result<(), String> {
     bed.write("1/1", "after the restore");
     let _ = bed.split(8, "2/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn deleted(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn deleted(maker: &dyn Maker) {
     let bed = maker.make("deleted");
     bed.fill(b'a');
     let _ = bed.resync("1/resync").unwrap();
@@ -136,5 +131,4 @@ pub(crate) fn deleted(maker: &dyn Maker) -> Result<(), String> {
     let _ = bed.resync("2/resync").unwrap();
     let _ = bed.split(2, "2/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }

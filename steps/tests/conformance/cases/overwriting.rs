@@ -28,7 +28,7 @@ fn overwrite(bed: &dyn Bed, tag: &str) -> CopyReport {
     report
 }
 
-pub(crate) fn written(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn written(maker: &dyn Maker) {
     let bed = maker.make("written");
     bed.fill(b'a');
     let _ = bed.resync("1/resync").unwrap();
@@ -48,10 +48,9 @@ pub(crate) fn written(maker: &dyn Maker) -> Result<(), String> {
     let _ = bed.resync("4/resync").unwrap();
     let _ = bed.split(4, "4/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn lost(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn lost(maker: &dyn Maker) {
     let bed = maker.make("lost");
     bed.fill(b'a');
     let _ = bed.resync("1/resync").unwrap();
@@ -61,5 +60,4 @@ pub(crate) fn lost(maker: &dyn Maker) -> Result<(), String> {
     bed.attach();
     assert_same(&bed.image(), &bed.primary());
     assert_eq!(fs::read(bed.tree().join("from tape")).unwrap(), b"older");
-    Ok(())
 }

@@ -7,7 +7,7 @@ use resplit_steps::{context::Work, drivers::pairs::Asked};
 
 use crate::bed::{Maker, Mounts, asked, assert_same, refused};
 
-pub(crate) fn old_token(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn old_token(maker: &dyn Maker) {
     let bed = maker.make("token");
     bed.fill(b'a');
     let work = Work::silent();
@@ -25,10 +25,9 @@ pub(crate) fn old_token(maker: &dyn Maker) -> Result<(), String> {
     let _ = bed.unused(|| refused(bed.driver().restore(pair, &with(5))));
     assert_eq!((bed.status().status, bed.status().token), (PairStatus::Psus, 6));
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn unfitting(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn unfitting(maker: &dyn Maker) {
     let bed = maker.make("unfitting");
     bed.fill(b'a');
     let (pair, work, at) = (bed.pair(), Work::silent(), Mounts::new());
@@ -53,10 +52,9 @@ pub(crate) fn unfitting(maker: &dyn Maker) -> Result<(), String> {
     let _ = refused(bed.split(2, "2/split"));
     let _ = driver.purge_cache(pair).unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn bad_paths(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn bad_paths(maker: &dyn Maker) {
     let bed = maker.make("paths");
     bed.fill(b'a');
     let (work, good) = (Work::silent(), bed.pair());
@@ -85,10 +83,9 @@ pub(crate) fn bad_paths(maker: &dyn Maker) -> Result<(), String> {
     assert!(bed.driver().resync(&with(&good.primary, &file), &asked("1/resync", &work)).is_err());
     assert_eq!(fs::read(&file).unwrap(), b"wanted");
     bed.is(PairStatus::Smpl);
-    Ok(())
 }
 
-pub(crate) fn foreign(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn foreign(maker: &dyn Maker) {
     let bed = maker.make("foreign");
     bed.fill(b'a');
     let _ = bed.resync("1/resync").unwrap();
@@ -104,5 +101,4 @@ pub(crate) fn foreign(maker: &dyn Maker) -> Result<(), String> {
     let _ = bed.unused(|| refused(bed.driver().restore(&other, &asked("2/restore", &work))));
     assert_eq!(bed.status(), before.0);
     assert_same(&bed.image(), &before.1);
-    Ok(())
 }

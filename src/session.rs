@@ -13,7 +13,7 @@ use resplit_engine::{
     store::Damage,
 };
 use resplit_operations::{
-    definitions::{Partial, check_all_partial},
+    definitions::{Partial, check_everything},
     ids::{HostId, OperationId},
     operation::Operation,
     plan::Plan,
@@ -73,14 +73,16 @@ impl Session {
     pub(crate) fn place(&self) -> Result<Place, Stop> {
         let directory = self.directory()?;
         let (site, operations) = definitions::read(&directory);
-        self.checked(directory, check_all_partial(site, operations))
+        let drivers = definitions::read_drivers(&directory);
+        self.checked(directory, check_everything(site, drivers, operations))
     }
 
     /// Reads the site alone.
     pub(crate) fn site(&self) -> Result<Place, Stop> {
         let directory = self.directory()?;
         let site = definitions::read_site(&directory);
-        self.checked(directory, check_all_partial(site, Vec::new()))
+        let drivers = definitions::read_drivers(&directory);
+        self.checked(directory, check_everything(site, drivers, Vec::new()))
     }
 
     fn checked(&self, directory: PathBuf, definitions: Partial) -> Result<Place, Stop> {

@@ -14,6 +14,8 @@ use resplit_steps::failure::Failure;
 pub const SITE_FILE: &str = "site.yaml";
 /// The directory of the operations in it.
 pub const OPERATIONS: &str = "operations";
+/// The directory of the drivers in it.
+pub const DRIVERS: &str = "drivers";
 /// The site directory if nothing else is said or found.
 pub const SYSTEM: &str = "/etc/resplit";
 
@@ -74,20 +76,27 @@ pub fn read_site(site_directory: &Path) -> Source {
 /// Reads the site file and every operation file, in the order of their names. What cannot be read is returned with the
 /// reason, to be reported among all other problems; editors' temporary files are passed over.
 pub fn read(site_directory: &Path) -> (Source, Vec<Source>) {
-    let site = read_site(site_directory);
-    let directory = site_directory.join(OPERATIONS);
+    (read_site(site_directory), read_all(site_directory.join(OPERATIONS)))
+}
+
+/// Reads every driver file, in the order of their names.
+pub fn read_drivers(site_directory: &Path) -> Vec<Source> {
+    read_all(site_directory.join(DRIVERS))
+}
+
+fn read_all(directory: PathBuf) -> Vec<Source> {
     let entries = match fs::read_dir(&directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return (site, Vec::new()),
-        Err(error) => return (site, vec![Source { path: directory, content: Err(reason(&error)) }]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => return vec![Source { path: directory, content: Err(reason(&error)) }],
     };
     let mut paths: Vec<PathBuf> =
         entries.into_iter().map(|entry| entry.path()).filter(|p| is_wanted(p)).collect();
     paths.sort();
-    (site, paths.into_iter().map(source).collect())
+    paths.into_iter().map(source).collect()
 }
 
-/// Whether a file is, or was meant to be, an operation.
+/// Whether a file is, or was meant to be, an operation or a driver.
 fn is_wanted(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
     !name.starts_with(b".") && (name.ends_with(b".yaml") || name.ends_with(b".yml"))

@@ -12,8 +12,8 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, directory::DirectoryPairs, identity::Owner, image::ImagePairs, pairs::PairDriver,
-        shim::Shims, virtual_library::VirtualLibrary, window::Windows,
+        Drivers, array::ArrayPairs, command::CommandRunner, directory::DirectoryPairs, identity::Owner,
+        image::ImagePairs, pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,20 +70,28 @@ pub fn engine_main(arguments: &EngineArguments) -> ExitCode {
 }
 
 /// The drivers of pairs that an engine has.
-fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
+fn pair_drivers(
+    commands: &Arc<dyn CommandRunner>,
+    state: &Path,
+    host: &HostId,
+) -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
+    let directory: Arc<dyn PairDriver> = Arc::new(DirectoryPairs::new(clock.clone()));
+    let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock.clone());
     BTreeMap::from([
-        (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
-        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+        (PairDriverKind::Directory, directory),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock)) as Arc<dyn PairDriver>),
+        (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }
 
-/// The drivers that an engine has.
-pub fn drivers(program: &Path) -> Drivers {
+/// The drivers that the engine of a host has, whose state directory this is.
+pub fn drivers(program: &Path, state: &Path, host: &HostId) -> Drivers {
+    let commands: Arc<dyn CommandRunner> = Arc::new(Shims::new(program.to_owned(), Vec::new()));
     Drivers {
-        pairs: pair_drivers(),
+        pairs: pair_drivers(&commands, state, host),
         virtual_library: Arc::new(VirtualLibrary::new()),
-        commands: Arc::new(Shims::new(program.to_owned(), Vec::new())),
+        commands,
     }
 }
 
@@ -140,7 +148,7 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),
-        drivers: drivers(&program),
+        drivers: drivers(&program, &arguments.state, &arguments.host),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
         peers: PeerEngines {

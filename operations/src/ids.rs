@@ -107,6 +107,10 @@ name!(
     LibraryId, NAME_PATTERN, Some("/libraries")
 );
 name!(
+    /// What makes and splits pairs: a driver of resplit's own, or the stem of a file in `drivers/`.
+    DriverId
+);
+name!(
     /// A pool of cartridges.
     PoolId, NAME_PATTERN, None
 );

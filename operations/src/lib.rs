@@ -7,6 +7,7 @@ pub mod bound;
 mod check;
 pub mod compile;
 pub mod definitions;
+pub mod driver;
 pub mod expand;
 pub mod ids;
 pub mod operation;

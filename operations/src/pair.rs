@@ -1,17 +1,21 @@
 //! Pair status, and what a driver reports of a pair.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CopyGroup, RunId, StepId, VolumeId};
+use crate::{
+    driver::ArrayPair,
+    ids::{CopyGroup, RunId, StepId, VolumeId},
+};
 
 pub mod foresee;
 pub mod verdict;
 
 /// The status of a pair, in the field's words, seen from the primary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum PairStatus {
     /// Not a pair.
@@ -72,6 +76,9 @@ pub struct PairRef {
     /// The block device that is the copy, if the site names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<PathBuf>,
+    /// How an array is asked, if a driver file says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Arc<ArrayPair>>,
 }
 
 /// What a driver says of a pair when it is asked.

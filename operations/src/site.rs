@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CopyGroup, HostId, LibraryId, PoolId, VolumeId},
+    driver::{ArrayPair, DriverFile},
+    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
     pair::{PairRef, verdict::CopyType},
     units::Size,
 };
@@ -49,36 +51,126 @@ pub enum Connect {
 }
 
 /// What shares one primary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenVolume", into = "WrittenVolume")]
 pub struct Volume {
     /// What makes and splits its pairs.
     pub driver: PairDriverKind,
     /// Where the original is.
     pub primary: Location,
     /// Its copies, in the order of their generations: the first is generation 0.
-    #[schemars(length(min = 1))]
     pub pairs: Vec<Pair>,
+    /// What the driver's file wants to know of every pair.
+    pub settings: BTreeMap<String, String>,
+    /// The driver, where a file declares it: so a plan carries it.
+    pub declared: Option<Declared>,
+}
+
+/// A driver that a file declares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Declared {
+    /// The stem of the file.
+    pub name: DriverId,
+    /// What the file says; `None` until it was looked up.
+    #[serde(default)]
+    pub file: Option<Arc<DriverFile>>,
+}
+
+/// A volume as a file has it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Volume", description = "What shares one primary.")]
+struct WrittenVolume {
+    /// What makes and splits its pairs: directory, image, cci, or the name of a file in drivers/.
+    #[schemars(schema_with = "driver_schema")]
+    driver: DriverId,
+    /// Where the original is.
+    primary: Location,
+    /// Its copies, in the order of their generations: the first is generation 0.
+    #[schemars(length(min = 1))]
+    pairs: Vec<Pair>,
+    /// What the driver's file wants to know of every pair.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    settings: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    file: Option<Arc<DriverFile>>,
+}
+
+/// The schema of a driver's name. Some drivers are planned, and not built.
+fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "pattern": NAME_PATTERN,
+        "x-names": "/drivers",
+        "x-not-built": ["btrfs", "lvm", "qemu"]
+    })
+}
+
+impl Volume {
+    /// How its pairs are copied, and so what they answer to a verb. A driver file's setting `copy_type` says it; an array
+    /// copies inside itself where nothing is said.
+    pub fn copy_type(&self) -> CopyType {
+        match self.driver {
+            PairDriverKind::Directory | PairDriverKind::Image => CopyType::Mirror,
+            PairDriverKind::Declared => {
+                let said = self.pairs.first().and_then(|pair| self.array(pair));
+                let said = said.as_ref().and_then(|array| array.setting("copy_type"));
+                said.and_then(CopyType::named).unwrap_or(CopyType::ShadowImage)
+            }
+        }
+    }
+}
+
+impl From<WrittenVolume> for Volume {
+    fn from(written: WrittenVolume) -> Self {
+        let WrittenVolume { driver, primary, pairs, settings, file } = written;
+        let own = PairDriverKind::BUILT_IN.into_iter().find(|kind| kind.to_string() == driver.as_str());
+        let (driver, declared) = match own {
+            Some(kind) => (kind, None),
+            None => (PairDriverKind::Declared, Some(Declared { name: driver, file })),
+        };
+        Self { driver, primary, pairs, settings, declared }
+    }
+}
+
+impl From<Volume> for WrittenVolume {
+    fn from(volume: Volume) -> Self {
+        let Volume { driver, primary, pairs, settings, declared } = volume;
+        let (driver, file) = match declared {
+            Some(declared) => (declared.name, declared.file),
+            None => (DriverId(driver.to_string()), None),
+        };
+        Self { driver, primary, pairs, settings, file }
+    }
+}
+
+impl JsonSchema for Volume {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        WrittenVolume::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        WrittenVolume::json_schema(generator)
+    }
 }
 
 /// The pair drivers there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-not-built" = ["btrfs", "lvm", "qemu", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
     /// A block device, or a file that holds a file system, copied block by block.
     Image,
+    /// Whatever a driver file says: an array, by its own commands.
+    Declared,
 }
 
 impl PairDriverKind {
-    /// How its pairs are copied, and so what they answer to a verb.
-    pub const fn copy_type(self) -> CopyType {
-        match self {
-            Self::Directory | Self::Image => CopyType::Mirror,
-        }
-    }
+    /// Those that need no driver file.
+    pub const BUILT_IN: [Self; 2] = [Self::Directory, Self::Image];
 }
 
 impl std::fmt::Display for PairDriverKind {
@@ -86,6 +178,7 @@ impl std::fmt::Display for PairDriverKind {
         f.pad(match self {
             Self::Directory => "directory",
             Self::Image => "image",
+            Self::Declared => "declared",
         })
     }
 }
@@ -109,6 +202,9 @@ pub struct Pair {
     pub copy_group: CopyGroup,
     /// Where the copy is.
     pub secondary: Secondary,
+    /// What the driver's file wants to know of this pair; counts more than the volume's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a copy is.
@@ -160,6 +256,22 @@ pub enum MediaDriverKind {
     Virtual,
 }
 
+impl Volume {
+    /// How the array of a pair is asked, if a driver file says that.
+    fn array(&self, pair: &Pair) -> Option<ArrayPair> {
+        let declared = self.declared.as_ref()?;
+        let mut settings = self.settings.clone();
+        settings.extend(pair.settings.clone());
+        Some(ArrayPair {
+            driver: declared.name.clone(),
+            file: declared.file.clone()?,
+            settings,
+            primary_host: self.primary.host.clone(),
+            secondary_host: pair.secondary.host.clone(),
+        })
+    }
+}
+
 impl Site {
     /// Every pair of a volume, in the order of generations; none if the site has no such volume.
     pub fn pairs(&self, volume: &VolumeId) -> Vec<PairRef> {
@@ -173,6 +285,7 @@ impl Site {
                 primary: found.primary.path.clone(),
                 secondary: pair.secondary.path.clone(),
                 device: pair.secondary.device.clone(),
+                array: found.array(pair).map(Arc::new),
             })
             .collect()
     }

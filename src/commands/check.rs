@@ -2,7 +2,7 @@
 
 use clap::Args;
 use resplit_engine::definitions;
-use resplit_operations::{definitions::check_all_partial, ids::OperationId};
+use resplit_operations::{definitions::check_everything, ids::OperationId};
 
 use crate::{
     exit::{Exit, Stop},
@@ -13,7 +13,7 @@ use crate::{
 
 /// Check the definition files
 ///
-/// Reads site.yaml and operations/*.yaml and reports every problem of every file at once: file, line, column, what
+/// Reads site.yaml, drivers/*.yaml and operations/*.yaml and reports every problem of every file at once: file, line, column, what
 /// was expected, what to do. Needs no engine and changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json")]
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
     let directory = session.directory()?;
     let (site, operations) = definitions::read(&directory);
     let site_file = site.path.clone();
-    let found = check_all_partial(site, operations);
+    let found = check_everything(site, definitions::read_drivers(&directory), operations);
     let mut report = found.report.clone();
     let mut checked = found.operations.len() + found.broken.len();
     if !arguments.operations.is_empty() {
@@ -42,7 +42,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
         }
         let file = |id: &OperationId| site_file.with_file_name("operations").join(format!("{id}.yaml"));
         let wanted: Vec<_> = arguments.operations.iter().map(file).chain([site_file.clone()]).collect();
-        report = report.about(|path| wanted.iter().any(|wanted| wanted == path));
+        let drivers = site_file.with_file_name(definitions::DRIVERS);
+        report =
+            report.about(|path| path.starts_with(&drivers) || wanted.iter().any(|wanted| wanted == path));
         checked = arguments.operations.len();
     }
     let errors = report.errors();

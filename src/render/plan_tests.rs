@@ -27,11 +27,14 @@ fn site() -> Site {
     let pair = |group: &str, path: &str| Pair {
         copy_group: group.into(),
         secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
+        settings: BTreeMap::new(),
     };
     let volume = Volume {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
+        settings: BTreeMap::new(),
+        declared: None,
     };
     Site {
         hosts: BTreeMap::from([host("backupserver"), host("fileserver")]),

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod another_boot;
+mod array;
 mod concurrent;
 mod damaged;
 mod drift;

@@ -90,8 +90,8 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
     let build = "bench".to_owned();
     Ok(Offer(Engine::open(Parts {
         host: "here".into(),
+        drivers: drivers(&program, &state, &"here".into()),
         state,
-        drivers: drivers(&program),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
         peers: PeerEngines { program, site: place.to_owned(), build: build.clone(), hold: false },

@@ -29,7 +29,7 @@ fn advance(
     for volume in touched(action, pairs) {
         let Some(declared) = plan.site.volumes.get(&volume) else { continue };
         let Some(bound) = pairs.get_mut(&volume) else { continue };
-        match foresee::after_step(plan.purpose, action, declared.driver.copy_type(), bound.status) {
+        match foresee::after_step(plan.purpose, action, declared.copy_type(), bound.status) {
             Ok(status) => bound.status = status,
             Err(rejected) => rejecting.push((volume, rejected)),
         }

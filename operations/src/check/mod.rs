@@ -2,8 +2,10 @@
 //! tree, so that it reports beside structural errors, not after them.
 
 mod cron;
+mod driver;
 mod operation;
 mod places;
+mod settings;
 mod site;
 mod steps;
 
@@ -15,6 +17,7 @@ use crate::{
     yaml::{Tree, View},
 };
 
+pub(crate) use driver::{check as check_driver, check_defaults};
 pub(crate) use operation::check as check_operation;
 pub(crate) use site::check as check_site;
 
@@ -26,6 +29,7 @@ pub(crate) struct SiteFacts {
     pub(crate) hosts: BTreeSet<String>,
     pub(crate) volumes: BTreeMap<String, VolumeFacts>,
     pub(crate) libraries: BTreeMap<String, LibraryFacts>,
+    pub(crate) drivers: BTreeSet<String>,
 }
 
 /// What a site says of a volume.
@@ -64,6 +68,7 @@ impl SiteFacts {
                 "/hosts" => ("host", self.hosts.contains(name)),
                 "/volumes" => ("volume", self.volumes.contains_key(name)),
                 "/libraries" => ("library", self.libraries.contains_key(name)),
+                "/drivers" => ("driver", self.drivers.contains(name)),
                 _ => continue,
             };
             if declared {
@@ -73,10 +78,12 @@ impl SiteFacts {
                 _ if guesses == 0 => Vec::new(),
                 "host" => self.hosts.iter().map(String::as_str).collect(),
                 "volume" => self.volumes.keys().map(String::as_str).collect(),
+                "driver" => self.drivers.iter().map(String::as_str).collect(),
                 _ => self.libraries.keys().map(String::as_str).collect(),
             };
             guesses = guesses.saturating_sub(1);
-            problems.push(unknown(what, name, reference.span.clone(), &known, "site.yaml has"));
+            let has = if what == "driver" { "there are" } else { "site.yaml has" };
+            problems.push(unknown(what, name, reference.span.clone(), &known, has));
         }
     }
 }

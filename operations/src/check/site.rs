@@ -1,9 +1,13 @@
 //! What a site means.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated, settings};
 use crate::{
+    definitions::Drivers,
     report::{Problem, shown},
     schema::Reference,
     site::absolute,
@@ -14,8 +18,8 @@ use crate::{
 /// The smallest cartridge: room for a label, an index and some data.
 const SMALLEST_CARTRIDGE: Size = Size(1 << 20);
 
-/// The drivers whose primary is a directory.
-const TREES: [&str; 2] = ["directory", "btrfs"];
+/// The drivers whose primary is a volume. Of all others, also those that a file declares, it is a directory.
+const VOLUMES: [&str; 3] = ["image", "lvm", "qemu"];
 
 /// The drivers whose copy can be a block device.
 const ON_DEVICES: [&str; 1] = ["image"];
@@ -24,14 +28,16 @@ const ON_DEVICES: [&str; 1] = ["image"];
 pub(crate) fn check(
     tree: &Tree,
     directory: &Path,
+    drivers: &Drivers,
     references: &[Reference],
     problems: &mut Vec<Problem>,
 ) -> SiteFacts {
-    let facts = facts(tree, directory);
+    let facts = SiteFacts { drivers: drivers.names(), ..facts(tree, directory) };
     facts.unknown_names(references, problems);
     if let Some(volumes) = at(tree, &["volumes"]) {
         unique_copy_groups(volumes, problems);
         devices(volumes, problems);
+        settings::check(volumes, drivers, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -53,7 +59,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
     let volume = |view: View<'_>| VolumeFacts {
         host: text(view, &["primary", "host"]),
         primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
-        is_tree: text(view, &["driver"]).is_some_and(|driver| TREES.contains(&driver.as_str())),
+        is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
         secondary_hosts: view
             .get("pairs")
             .into_iter()
@@ -71,6 +77,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
             .collect(),
     };
     SiteFacts {
+        drivers: BTreeSet::new(),
         whole: tree.is_whole() && ["hosts", "volumes"].iter().all(|key| at(tree, &[key]).is_some()),
         hosts: children(at(tree, &["hosts"])).map(|(name, _)| name.to_owned()).collect(),
         volumes: children(at(tree, &["volumes"])).map(|(name, v)| (name.to_owned(), volume(v))).collect(),

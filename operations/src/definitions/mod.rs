@@ -1,6 +1,7 @@
 //! From files to models: every file is read and checked, every problem of every file is collected, and what has none
 //! is decoded.
 
+mod drivers;
 mod file;
 mod names;
 
@@ -19,6 +20,7 @@ use crate::{
     site::Site,
     yaml::Tree,
 };
+pub(crate) use drivers::Drivers;
 use file::File;
 
 /// The largest file that is read, in bytes.
@@ -69,17 +71,24 @@ pub fn check_all(site: Source, operations: Vec<Source>) -> Result<Checked, Repor
     }
 }
 
-/// Reads and checks all files; an error in one keeps no other from being used.
+/// Reads and checks a site without drivers of its own, and operations; an error in one keeps no other from being used.
 pub fn check_all_partial(site: Source, operations: Vec<Source>) -> Partial {
+    check_everything(site, Vec::new(), operations)
+}
+
+/// Reads and checks all files; an error in one keeps no other from being used, but the site from using its driver.
+pub fn check_everything(site: Source, drivers: Vec<Source>, operations: Vec<Source>) -> Partial {
     let mut partial = Partial { site_file: site.path.clone(), ..Partial::default() };
     let directory = site.path.parent().map(Path::to_owned).unwrap_or_default();
-    let facts = check_site(site, &directory, &mut partial);
-    let mut ids = names::Names::default();
+    let drivers = Drivers::read(drivers, &directory, &mut partial.report);
+    let facts = check_site(site, &directory, &drivers, &mut partial);
+    let mut ids = names::Names::of("an operation");
     for source in operations {
         match ids.accept(&source) {
-            Ok(id) => check_operation(id, source, &facts, &directory, &mut partial),
+            Ok(id) => check_operation(id.into(), source, &facts, &directory, &mut partial),
             Err(refused) => {
                 let (id, problem) = *refused;
+                let id = OperationId::from(id);
                 if problem.severity == Severity::Error {
                     let _ = partial.broken.insert(id, source.path.clone());
                 }
@@ -90,10 +99,12 @@ pub fn check_all_partial(site: Source, operations: Vec<Source>) -> Partial {
     partial
 }
 
-fn check_site(source: Source, directory: &Path, partial: &mut Partial) -> SiteFacts {
+fn check_site(source: Source, directory: &Path, drivers: &Drivers, partial: &mut Partial) -> SiteFacts {
     let mut file = File::read(source, schema::site_rules(), "hosts: and volumes: are needed");
-    let facts = check::check_site(&file.tree, directory, &file.found.references, &mut file.found.problems);
-    partial.site = file.finish(&mut partial.report, |_: &Site, _| None);
+    let found = &mut file.found;
+    let facts = check::check_site(&file.tree, directory, drivers, &found.references, &mut found.problems);
+    let site = file.finish(&mut partial.report, |_: &Site, _| None);
+    partial.site = site.and_then(|site| drivers.complete(site));
     facts
 }
 

@@ -1,23 +1,31 @@
-//! Operation IDs: the stems of the files.
+//! What files declare: an operation or a driver, by their stems.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::Source;
 use crate::{
-    ids::{NAME_WANTED, OperationId, is_name},
+    ids::{NAME_WANTED, is_name},
     report::{Problem, shown},
 };
 
-/// The IDs seen so far, in lower case, each with its file.
-#[derive(Default)]
-pub(super) struct Names(BTreeMap<String, PathBuf>);
+/// The names seen so far, in lower case, each with its file.
+pub(super) struct Names {
+    /// What they name: an operation, a driver.
+    what: &'static str,
+    seen: BTreeMap<String, PathBuf>,
+}
 
 impl Names {
-    /// The ID of the operation that a file declares; or why it declares none.
-    pub(super) fn accept(&mut self, source: &Source) -> Result<OperationId, Box<(OperationId, Problem)>> {
+    /// None yet, of operations or drivers.
+    pub(super) fn of(what: &'static str) -> Self {
+        Self { what, seen: BTreeMap::new() }
+    }
+
+    /// The name of what a file declares; or why it declares nothing.
+    pub(super) fn accept(&mut self, source: &Source) -> Result<String, Box<(String, Problem)>> {
         let path = &source.path;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let id = OperationId::from(stem.as_str());
+        let (id, what) = (stem.clone(), self.what);
         let problem = |message: String| Problem::of_file(path, message);
         if path.extension().is_some_and(|extension| extension == "yml") {
             let help = format!("rename it to {}.yaml", shown(&stem));
@@ -28,14 +36,19 @@ impl Names {
             return Err(Box::new((id, problem(why.unwrap_or_else(|| "not named .yaml".to_owned())))));
         }
         if !is_name(&stem) {
-            let message = format!("an operation cannot be named '{}'", shown(&stem));
+            let message = format!("{what} cannot be named '{}'", shown(&stem));
             return Err(Box::new((id, problem(message).help(format!("rename the file to {NAME_WANTED}")))));
         }
-        if let Some(other) = self.0.insert(stem.to_lowercase(), path.clone()) {
+        if let Some(other) = self.seen.insert(stem.to_lowercase(), path.clone()) {
             let message =
-                format!("{} declares the same operation, but for upper and lower case", other.display());
+                format!("{} declares the same {}, but for upper and lower case", other.display(), bare(what));
             return Err(Box::new((id, problem(message).help("rename one of the two"))));
         }
         Ok(id)
     }
+}
+
+/// Without its article.
+fn bare(what: &str) -> &str {
+    what.split_once(' ').map_or(what, |(_, noun)| noun)
 }

@@ -7,7 +7,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer, value::StrDeserializer},
+};
 
 use super::PairStatus;
 
@@ -48,6 +51,12 @@ impl CopyType {
     /// Those of arrays.
     pub const ARRAYS: [Self; 4] =
         [Self::ShadowImage, Self::ThinImage, Self::TrueCopy, Self::UniversalReplicator];
+
+    /// The copy type of an array that is written so: `shadow-image`, `thin-image`, `true-copy`, `universal-replicator`.
+    pub fn named(name: &str) -> Option<Self> {
+        let deserializer: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+        Self::deserialize(deserializer).ok().filter(|copy_type| Self::ARRAYS.contains(copy_type))
+    }
 
     /// Whether both volumes are in one array: the copy types that are asked with `-IM`, and restore.
     pub const fn is_local(self) -> bool {

@@ -12,13 +12,14 @@ use schemars::{
 };
 use serde_json::Value;
 
-use crate::{operation::Operation, site::Site};
+use crate::{driver::DriverFile, operation::Operation, site::Site};
 
 pub(crate) use rules::Rules;
 pub(crate) use walk::{Found, Reference, nearest, walk};
 
 static SITE: LazyLock<Rules> = LazyLock::new(|| Rules::compile(generate::<Site>().as_value()));
 static OPERATION: LazyLock<Rules> = LazyLock::new(|| Rules::compile(generate::<Operation>().as_value()));
+static DRIVER: LazyLock<Rules> = LazyLock::new(|| Rules::compile(generate::<DriverFile>().as_value()));
 
 /// The JSON schema of `site.yaml`, as pretty text.
 pub fn site() -> String {
@@ -28,6 +29,15 @@ pub fn site() -> String {
 /// The JSON schema of `operations/*.yaml`, as pretty text.
 pub fn operation() -> String {
     text(&generate::<Operation>())
+}
+
+/// The JSON schema of `drivers/*.yaml`, as pretty text.
+pub fn driver() -> String {
+    text(&generate::<DriverFile>())
+}
+
+pub(crate) fn driver_rules() -> &'static Rules {
+    &DRIVER
 }
 
 pub(crate) fn site_rules() -> &'static Rules {

@@ -82,6 +82,10 @@ impl Walk {
         if !rule.choices.is_empty() && !rule.choices.iter().any(|choice| choice == text) {
             return self.bad_choice(rule, span, text, what);
         }
+        if rule.choices.is_empty() && is_planned(rule, text) {
+            let message = format!("{} '{}' is not built", named(what), shown(text));
+            return self.problem(Problem::at(span, message).label("not built"));
+        }
         if let Some(pattern) = rule.pattern.filter(|pattern| !(pattern.matches)(text)) {
             return self.bad_pattern(pattern, span, text, &named(what));
         }
@@ -283,6 +287,13 @@ impl Walk {
             }
         }
     }
+}
+
+/// Whether a value is planned and not built.
+fn is_planned(rule: &Rule, text: &str) -> bool {
+    rule.not_built.iter().any(|planned| {
+        planned.strip_suffix('*').map_or(planned == text, |beginning| text.starts_with(beginning))
+    })
 }
 
 /// A key in a message; the file itself has none.

@@ -183,7 +183,7 @@ pub(super) async fn swap(arguments: &Named, session: &Session) -> Result<Exit, S
     for found in super::status::asked(&place, &chosen, false).await? {
         let (one, state) = (found.declared, found.view.state?);
         let group = &one.pair.copy_group;
-        foresee::after(one.driver.copy_type(), ArrayVerb::SwapResync, state.status).map_err(|rejected| {
+        foresee::after(one.copy_type, ArrayVerb::SwapResync, state.status).map_err(|rejected| {
             Stop::new(Exit::Operator, format!("{group} is {rejected}")).help(rejected.help(group))
         })?;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use resplit_operations::{
     ids::{HostId, VolumeId},
-    pair::PairRef,
+    pair::{PairRef, verdict::CopyType},
     site::{PairDriverKind, Site},
 };
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub(crate) struct Declared {
     /// What makes and splits it.
     #[serde(skip)]
     pub(crate) driver: PairDriverKind,
+    /// How it is copied.
+    #[serde(skip)]
+    pub(crate) copy_type: CopyType,
     /// The pair.
     #[serde(flatten)]
     pub(crate) pair: PairRef,
@@ -50,6 +53,7 @@ pub(crate) fn declared(site: &Site, volume: Option<&VolumeId>) -> Result<Vec<Dec
             host: volume.primary.host.clone(),
             secondary_host: declared.secondary.host.clone(),
             driver: volume.driver,
+            copy_type: volume.copy_type(),
             pair,
         })
     });
@@ -127,7 +131,9 @@ fn unknown(all: &[Declared], said: &str) -> Stop {
 
 /// Lists the pairs that are declared.
 pub(super) fn list(volume: Option<&VolumeId>, session: &Session) -> Result<Exit, Stop> {
-    let pairs = declared(&session.site()?.resolved(), volume)?;
+    let mut pairs = declared(&session.site()?.resolved(), volume)?;
+    // A whole driver file is nothing to list.
+    pairs.iter_mut().for_each(|declared| declared.pair.array = None);
     if session.global.json {
         output::print_json(&pairs)?;
         return Ok(Exit::Done);
@@ -155,6 +161,7 @@ mod tests {
             host: "h".into(),
             secondary_host: "b".into(),
             driver: PairDriverKind::Directory,
+            copy_type: CopyType::Mirror,
             pair: PairRef {
                 volume: volume.into(),
                 copy_group: group.into(),
@@ -162,6 +169,7 @@ mod tests {
                 primary: "/p".into(),
                 secondary: "/s".into(),
                 device: None,
+                array: None,
             },
         }
     }

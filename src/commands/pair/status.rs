@@ -6,7 +6,10 @@ use clap::Args;
 use resplit_engine::protocol::{Lease, PairView, World, WorldRequest};
 use resplit_operations::{
     ids::{CopyGroup, HostId, VolumeId},
-    pair::verdict::{ArrayStatus, Side, group_status},
+    pair::{
+        PairRef,
+        verdict::{ArrayStatus, Side, group_status},
+    },
     plan::Resource,
     record::{Lock, Record},
 };
@@ -177,7 +180,7 @@ fn status(found: Found, catalogs: &[(HostId, Vec<Record>)], groups: &BTreeMap<St
         secondary_status: found.view.state.as_ref().ok().map(|state| state.status.on_secondary()),
         lease: found.lease,
         group: groups.get(found.declared.group()).cloned(),
-        view: found.view,
+        view: PairView { pair: PairRef { array: None, ..found.view.pair }, ..found.view },
     }
 }
 

@@ -6,6 +6,7 @@ use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind};
 
 use crate::failure::Failure;
 
+pub mod array;
 mod book;
 pub mod command;
 pub mod directory;

@@ -18,7 +18,7 @@ pub(super) fn foreseen(
 ) -> Result<Preview, Failure> {
     let bound = context.bound(volume)?;
     let missing = || Failure::permanent(format!("the plan's site has no volume '{volume}'"));
-    let copy_type = context.site.volumes.get(volume).ok_or_else(missing)?.driver.copy_type();
+    let copy_type = context.site.volumes.get(volume).ok_or_else(missing)?.copy_type();
     let mut preview = Preview {
         what: bound.pair.copy_group.to_string(),
         now: bound.status.to_string(),

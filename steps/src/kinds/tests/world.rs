@@ -118,6 +118,7 @@ impl World {
             primary: "/primary".into(),
             secondary: "/secondary".into(),
             device: None,
+            array: None,
         };
         let bound = BoundPair {
             pair,
@@ -132,7 +133,10 @@ impl World {
             pairs: vec![Pair {
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
+                settings: [].into(),
             }],
+            settings: [].into(),
+            declared: None,
         };
         let here = Host { connect: Connect::Local, state: "/state".into() };
         let state = PairState {

@@ -68,7 +68,7 @@ pub(crate) enum Verb {
     /// List, show and lock backups
     #[command(subcommand)]
     Catalog(commands::catalog::Verb),
-    /// List pairs, and ask for their status
+    /// Show pairs; make, split, restore and dissolve them
     #[command(subcommand)]
     Pair(commands::pair::Verb),
     /// List cartridges

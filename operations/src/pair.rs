@@ -122,6 +122,11 @@ impl Tag {
     pub fn of(run: &RunId, step: &StepId, attempt: u32) -> Self {
         Self(format!("{run}/{step}/{attempt}"))
     }
+
+    /// The run, if that is what it begins with.
+    pub fn run(&self) -> Option<RunId> {
+        self.0.split_once('/').map(|(run, _)| RunId(run.to_owned()))
+    }
 }
 
 /// What can be asked of a pair.

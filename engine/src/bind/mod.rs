@@ -93,12 +93,14 @@ pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
         let record = source.record.clone();
         drift::check(known, &record, &mut binding)?;
     }
-    let overwrites = match known.plan.purpose {
-        Purpose::Backup | Purpose::RestoreFromTape => true,
-        Purpose::PairCreate | Purpose::PairResync | Purpose::PairDelete => true,
-        _ => false,
-    };
-    if overwrites {
+    let overwrites = [
+        Purpose::Backup,
+        Purpose::RestoreFromTape,
+        Purpose::PairCreate,
+        Purpose::PairResync,
+        Purpose::PairDelete,
+    ];
+    if overwrites.contains(&known.plan.purpose) {
         binding.evictions = evictions(known, &binding);
     }
     Ok(binding)

@@ -51,10 +51,10 @@ pub fn after_step(
 ) -> Result<PairStatus, Rejected> {
     match action {
         // What is read from tape takes the place of the image, where a resync might.
-        Action::TapeRestore(restore) if restore.to.is_none() => match copy_type.is_ours() {
-            true => after(copy_type, ArrayVerb::Resync, status).map(|_| PairStatus::Psus),
-            false => Ok(PairStatus::Psus),
-        },
+        Action::TapeRestore(restore) if restore.to.is_none() && copy_type.is_ours() => {
+            after(copy_type, ArrayVerb::Resync, status).map(|_| PairStatus::Psus)
+        }
+        Action::TapeRestore(restore) if restore.to.is_none() => Ok(PairStatus::Psus),
         action => match verb(purpose, action) {
             Some(verb) => after(copy_type, verb, status),
             None => Ok(status),

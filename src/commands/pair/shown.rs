@@ -62,14 +62,16 @@ fn indented(note: &str, view: &View) -> String {
 
 fn notes(row: &Status, view: &View) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(lease) = &row.lease {
-        notes.push(format!("held by run {}", lease.run));
-    }
+    let run = row.lease.as_ref().map(|lease| &lease.run);
+    notes.extend(run.map(|run| format!("held by run {run}")));
     match &row.view.state {
         Err(Failure { message, .. }) => notes.push(message.clone()),
         Ok(state) => {
             if let Some(last) = state.last.as_ref().filter(|last| last.ended.is_none()) {
-                notes.push(format!("{} by {} has not ended", last.verb, last.tag.0));
+                // What the run that has the pair has begun is not what was left undone.
+                let is_its = run.is_some() && last.tag.run().as_ref() == run;
+                let how = if is_its { "is at work" } else { "has not ended" };
+                notes.push(format!("{} by {} {how}", last.verb, last.tag.0));
             }
             notes.extend(image(row, state));
         }

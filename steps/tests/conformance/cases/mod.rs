@@ -7,6 +7,7 @@ mod kills;
 mod life;
 mod overwriting;
 mod refusals;
+mod verdicts;
 
 /// All of them, in the order of a pair's life.
 pub(crate) fn all() -> Vec<Case> {
@@ -30,5 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
         ("verbs that do not fit the status", refusals::unfitting),
         ("bad paths", refusals::bad_paths),
         ("the secondary of another pair", refusals::foreign),
+        ("each verb, as the table of verdicts says", verdicts::as_the_table_says),
+        ("dissolved, and made anew", verdicts::dissolved),
     ]
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::site::Site;
 
-fn accept<'a>(site: &Site, name: &str, arguments: &[&'a str]) -> String {
+fn accept(site: &Site, name: &str, arguments: &[&str]) -> String {
     let file = site.path(name).display().to_string();
     let mut all = vec!["plan", "documents", "--out", &file];
     all.extend(arguments);

@@ -28,10 +28,9 @@ pub(super) fn compare_sources(
     for image in &record.origin.images {
         let Some(then) = &image.source else { continue };
         let now = known.worlds.values().find_map(|world| world.sources.get(&image.volume));
-        match now {
-            Some(Ok(now)) => differs.extend(compare(&image.volume, then, now)),
-            // A primary that is not there is refused, or made, by who restores it.
-            Some(Err(_)) | None => {}
+        // A primary that is not there is refused, or made, by who restores it.
+        if let Some(Ok(now)) = now {
+            differs.extend(compare(&image.volume, then, now));
         }
     }
     if differs.is_empty() || known.options.accept_drift {

@@ -129,10 +129,10 @@ fn unknown(all: &[Declared], said: &str) -> Stop {
 pub(super) fn list(volume: Option<&VolumeId>, session: &Session) -> Result<Exit, Stop> {
     let mut pairs = declared(&session.site()?.resolved(), volume)?;
     // A whole driver file is nothing to list.
-    pairs.iter_mut().for_each(|declared| declared.pair.array = None);
+    for one in &mut pairs {
+        one.pair.array = None;
+    }
     if session.global.json {
-        let mut pairs = pairs;
-        pairs.iter_mut().for_each(|one| one.pair.array = None);
         output::print_json(&pairs)?;
         return Ok(Exit::Done);
     }

@@ -6,10 +6,7 @@ use clap::Args;
 use resplit_engine::protocol::{Lease, PairView, World, WorldRequest};
 use resplit_operations::{
     ids::{CopyGroup, HostId, VolumeId},
-    pair::{
-        PairRef,
-        verdict::{ArrayStatus, Side, group_status},
-    },
+    pair::verdict::{ArrayStatus, Side, group_status},
     plan::Resource,
     record::{Lock, Record},
 };
@@ -135,7 +132,7 @@ fn join(host: &HostId, pairs: &[Declared], world: World) -> Vec<Found> {
         // A whole driver file is nothing to show.
         view.pair.array = None;
         let lease = leases.get(&Resource::Volume(view.pair.volume.clone())).cloned();
-        Found { lease, declared, view }
+        Found { declared, view, lease }
     });
     found.collect()
 }
@@ -181,7 +178,7 @@ fn status(found: Found, catalogs: &[(HostId, Vec<Record>)], groups: &BTreeMap<St
         secondary_status: found.view.state.as_ref().ok().map(|state| state.status.on_secondary()),
         lease: found.lease,
         group: groups.get(found.declared.group()).cloned(),
-        view: PairView { pair: PairRef { array: None, ..found.view.pair }, ..found.view },
+        view: found.view,
     }
 }
 

@@ -45,7 +45,7 @@ fn compare(bed: &dyn Bed, number: &mut u32, verbs: &[ArrayVerb]) {
     }
 }
 
-pub(crate) fn as_the_table_says(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn as_the_table_says(maker: &dyn Maker) {
     use ArrayVerb::{Delete, Restore, Resync, Split};
     let bed = &*maker.make("table");
     bed.write("a", "alpha");
@@ -63,10 +63,9 @@ pub(crate) fn as_the_table_says(maker: &dyn Maker) -> Result<(), String> {
     }
     let _ = bed.split(1, "last/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }
 
-pub(crate) fn dissolved(maker: &dyn Maker) -> Result<(), String> {
+pub(crate) fn dissolved(maker: &dyn Maker) {
     let bed = maker.make("dissolved");
     bed.fill(b'a');
     assert_eq!(call(&*bed, ArrayVerb::Delete, "0/delete"), Ok(CopyReport::default()));
@@ -89,5 +88,4 @@ pub(crate) fn dissolved(maker: &dyn Maker) -> Result<(), String> {
     assert_eq!(bed.status().epoch, 3);
     let _ = bed.split(8, "2/split").unwrap();
     assert_same(&bed.primary(), &bed.image());
-    Ok(())
 }

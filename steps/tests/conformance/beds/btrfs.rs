@@ -39,7 +39,7 @@ struct Subvolume {
 }
 
 impl Subvolume {
-    fn new(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
+    fn bed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
@@ -60,7 +60,7 @@ impl Maker for Subvolumes {
     fn make(&self, name: &str) -> Box<dyn Bed> {
         let root = self.disk.place().join(name);
         let secondary = self.other.as_ref().map_or(root.clone(), |other| other.place().join(name));
-        Subvolume::new(root, &secondary, None)
+        Subvolume::bed(root, &secondary, None)
     }
 
     fn full(&self, name: &str) -> Result<Box<dyn Bed>, String> {
@@ -74,7 +74,7 @@ impl Maker for Subvolumes {
         fs::write(small.place().join("ballast"), vec![7; ballast]).map_err(|error| error.to_string())?;
         crate::bed::settle(&small.place());
         let place = small.place();
-        Ok(Subvolume::new(self.disk.place().join(name), &place, Some(small)))
+        Ok(Subvolume::bed(self.disk.place().join(name), &place, Some(small)))
     }
 }
 

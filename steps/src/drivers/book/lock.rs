@@ -113,3 +113,38 @@ fn make_directory(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_program_of_a_process_that_is_gone_is_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let pair = PairRef {
+            volume: "documents".into(),
+            copy_group: "VG01,vol01".into(),
+            generation: 0,
+            primary: place.path().join("primary"),
+            secondary: place.path().join("secondary"),
+            device: None,
+        };
+        let tag = |text: &str| Tag(text.to_owned());
+        drop(Lock::take(&pair, &tag("first")).unwrap());
+        // Closed and not unlocked, as by a process that is killed; none has so high a number.
+        let path = pair.secondary.join(LOCK);
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
+        fs::write(&path, "first (process 99999999)\n").unwrap();
+        let mut program = Command::new("sleep").arg("0.3").stdin(file).stdout(Stdio::null()).spawn().unwrap();
+        drop(Lock::take(&pair, &tag("second")).unwrap());
+        // It let go in ending, so that it is waited for a moment at most.
+        assert!(program.wait().unwrap().success());
+        // Who is there is not waited for.
+        let _held = Lock::take(&pair, &tag("third")).unwrap();
+        let busy = Lock::take(&pair, &tag("fourth")).map(drop).unwrap_err();
+        assert!(busy.message.contains("third (process"), "{busy}");
+    }
+}

@@ -103,6 +103,7 @@ fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
         primary: primary.to_owned(),
         secondary,
         device: None,
+        qemu: None,
     }
 }
 

@@ -13,7 +13,7 @@ use resplit_steps::{
     context::SystemClock,
     drivers::{
         Drivers, directory::DirectoryPairs, identity::Owner, image::ImagePairs, pairs::PairDriver,
-        shim::Shims, virtual_library::VirtualLibrary, window::Windows,
+        qemu::QemuPairs, shim::Shims, virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,7 +74,8 @@ fn pair_drivers() -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
     BTreeMap::from([
         (PairDriverKind::Directory, Arc::new(DirectoryPairs::new(clock.clone())) as Arc<dyn PairDriver>),
-        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock))),
+        (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone()))),
+        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock))),
     ])
 }
 

@@ -5,7 +5,10 @@ use std::{fmt, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CopyGroup, VolumeId};
+use crate::{
+    ids::{CopyGroup, VolumeId},
+    site::QemuDisk,
+};
 
 pub mod verdict;
 
@@ -56,6 +59,9 @@ pub struct PairRef {
     /// The block device that is the copy, if the site names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<PathBuf>,
+    /// How QEMU is asked for the primary, if it is a disk of QEMU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qemu: Option<QemuDisk>,
 }
 
 /// What a driver says of a pair when it is asked.

@@ -56,6 +56,9 @@ pub struct Volume {
     pub driver: PairDriverKind,
     /// Where the original is.
     pub primary: Location,
+    /// How QEMU is asked for the disk, for the driver `qemu`; `primary.path` is the file or device in which QEMU keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qemu: Option<QemuDisk>,
     /// Its copies, in the order of their generations: the first is generation 0.
     #[schemars(length(min = 1))]
     pub pairs: Vec<Pair>,
@@ -64,12 +67,14 @@ pub struct Volume {
 /// The pair drivers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-not-built" = ["btrfs", "lvm", "qemu", "cci"]))]
+#[schemars(extend("x-not-built" = ["btrfs", "lvm", "cci"]))]
 pub enum PairDriverKind {
     /// A directory copied into another.
     Directory,
     /// A block device, or a file that holds a file system, copied block by block.
     Image,
+    /// A disk behind QEMU or qemu-storage-daemon, which copies the blocks that were written.
+    Qemu,
 }
 
 impl std::fmt::Display for PairDriverKind {
@@ -77,8 +82,26 @@ impl std::fmt::Display for PairDriverKind {
         f.pad(match self {
             Self::Directory => "directory",
             Self::Image => "image",
+            Self::Qemu => "qemu",
         })
     }
+}
+
+/// How QEMU, or qemu-storage-daemon, is asked for a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QemuDisk {
+    /// The Unix socket of its QMP monitor; relative to the site directory, or absolute. QEMU serves one client at a time
+    /// there: give it one of its own (`--chardev socket,path=...,server=on,wait=off,id=m --monitor chardev=m`).
+    #[schemars(length(min = 1))]
+    pub socket: PathBuf,
+    /// The node name of the disk: what is exported, or attached to a guest.
+    #[schemars(length(min = 1))]
+    pub node: String,
+    /// The most that is copied in a second, so that whoever uses the disk is not slowed down: `100MiB`. Without it, as fast
+    /// as QEMU can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Size>,
 }
 
 /// A place on a host.
@@ -164,6 +187,7 @@ impl Site {
                 primary: found.primary.path.clone(),
                 secondary: pair.secondary.path.clone(),
                 device: pair.secondary.device.clone(),
+                qemu: found.qemu.clone(),
             })
             .collect()
     }
@@ -177,6 +201,9 @@ impl Site {
         }
         for volume in site.volumes.values_mut() {
             volume.primary.path = absolute(directory, &volume.primary.path);
+            if let Some(qemu) = &mut volume.qemu {
+                qemu.socket = absolute(directory, &qemu.socket);
+            }
             for pair in &mut volume.pairs {
                 let secondary = &mut pair.secondary;
                 secondary.path = absolute(directory, &secondary.path);

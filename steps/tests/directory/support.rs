@@ -116,6 +116,7 @@ impl Bed {
             primary: primary.join("primary"),
             secondary: secondary.join("secondary"),
             device: None,
+            qemu: None,
         };
         let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
         Self { pair, driver, work: Work::silent() }

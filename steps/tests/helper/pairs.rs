@@ -16,6 +16,7 @@ use resplit_steps::{
         directory::DirectoryPairs,
         image::ImagePairs,
         pairs::{Asked, PairDriver},
+        qemu::QemuPairs,
     },
 };
 
@@ -25,6 +26,7 @@ pub(crate) fn run(kind: &str, pair: &PairRef, verb: &str, tag: &str, kill_at: u3
     let driver: Box<dyn PairDriver> = match kind {
         "directory" => Box::new(DirectoryPairs::new(clock)),
         "image" => Box::new(ImagePairs::new(clock)),
+        "qemu" => Box::new(QemuPairs::new(clock)),
         _ => return ExitCode::from(2),
     };
     let reports = AtomicU32::new(0);

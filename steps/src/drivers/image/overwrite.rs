@@ -8,12 +8,12 @@ use super::{
     filesystem::FileSystem,
     guard,
     opening::close_one,
-    state::{State, copy_of},
+    state::{Image, copy_of},
     volume::Volume,
 };
 use crate::{
     drivers::{
-        book::Verb,
+        book::{Book, Verb},
         directory,
         mounts::{self, Holders},
     },
@@ -21,7 +21,11 @@ use crate::{
 };
 
 /// Readies the image: its file system is mounted at `at`, empty.
-pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
+pub(in crate::drivers) fn begin<E: Image>(
+    verb: &Verb<'_>,
+    state: &mut Book<E>,
+    at: &Path,
+) -> Result<PathBuf, Failure> {
     let pair = verb.pair;
     let copy = copy_of(pair);
     let missing = |failure: Failure| {
@@ -32,8 +36,7 @@ pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<Pat
     let system = FileSystem::of(&copy).map_err(missing)?;
     close_one(at)?;
     guard::held(&copy, "it cannot be overwritten meanwhile")?;
-    state.extra.settled = false;
-    state.extra.replayed = false;
+    state.extra.disturbed();
     verb.begin(state);
     state.write(&pair.secondary)?;
     mounts::open(&copy, system.writable(), at)
@@ -43,7 +46,11 @@ pub(super) fn begin(verb: &Verb<'_>, state: &mut State, at: &Path) -> Result<Pat
 }
 
 /// Makes what was written the image. Asked again after it was done, it is done.
-pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
+pub(in crate::drivers) fn end<E: Image>(
+    verb: &Verb<'_>,
+    state: &mut Book<E>,
+    report: &CopyReport,
+) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
     let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
     match (state.status, last) {
@@ -65,11 +72,7 @@ pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Re
     }
     let volume = Volume::open(&copy)?;
     volume.make_durable().map_err(|error| volume.failure("make durable", &error))?;
-    // Unmounted, it is at rest.
-    state.extra.replayed = true;
-    if !volume.is_device || state.extra.size == 0 {
-        state.extra.size = volume.size;
-    }
+    state.extra.unmounted(&volume);
     verb.end(state, report);
     state.write(&pair.secondary)
 }

@@ -118,6 +118,7 @@ impl World {
             primary: "/primary".into(),
             secondary: "/secondary".into(),
             device: None,
+            qemu: None,
         };
         let bound = BoundPair {
             pair,
@@ -129,6 +130,7 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
+            qemu: None,
             pairs: vec![Pair {
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },

@@ -35,6 +35,7 @@ impl Directory {
             primary: root.join("primary"),
             secondary: secondary.join("secondary"),
             device: None,
+            qemu: None,
         };
         fs::create_dir_all(&pair.primary).unwrap();
         Box::new(Self { pair, root, _target: target })

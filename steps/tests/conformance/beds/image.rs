@@ -63,6 +63,7 @@ impl Images {
             primary: file.clone(),
             secondary: secondary.join("secondary"),
             device: None,
+            qemu: None,
         };
         let mut devices = Vec::new();
         if self.devices {

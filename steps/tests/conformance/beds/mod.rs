@@ -4,6 +4,7 @@ use super::{bed::Maker, disks::Disk};
 
 mod directory;
 mod image;
+mod qemu;
 
 /// A driver on a kind of file system; or why it is skipped.
 pub(crate) struct Row {
@@ -22,6 +23,10 @@ pub(crate) fn rows() -> Vec<Row> {
         name,
         maker: on.and_then(|disk| image::Images::new(disk, holds, devices)).map(|made| Box::new(made) as _),
     };
+    let qemu = |name, format| Row {
+        name,
+        maker: qemu::Qemus::new(Disk::here(), format).map(|made| Box::new(made) as _),
+    };
     vec![
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),
@@ -31,5 +36,7 @@ pub(crate) fn rows() -> Vec<Row> {
         image("image of ext4, loop devices", Ok(Disk::here()), "ext4", true),
         image("image of XFS, files", Ok(Disk::here()), "xfs", false),
         image("image of btrfs, loop devices", Ok(Disk::here()), "btrfs", true),
+        qemu("qemu, raw", "raw"),
+        qemu("qemu, qcow2", "qcow2"),
     ]
 }

@@ -16,6 +16,7 @@ use super::{
     watch::{alone, watch},
 };
 use crate::{
+    context::Progress,
     drivers::{
         book::Verb,
         image::{self, state::copy_of},
@@ -56,7 +57,7 @@ impl Pass<'_> {
         state.extra.size = primary.size();
         state.extra.follows();
         let report = self.verb.run(state, |state| {
-            self.verb.asked.work.check()?;
+            self.begun()?;
             if !is_running {
                 self.begin(state, &primary, &copy)?;
             }
@@ -128,7 +129,7 @@ impl Pass<'_> {
             state.extra.base = base;
         }
         let report = self.verb.run(state, |state| {
-            self.verb.asked.work.check()?;
+            self.begun()?;
             if !is_running {
                 self.begin_back(state)?;
             }
@@ -150,6 +151,12 @@ impl Pass<'_> {
         daemon.lend_bitmap(&bitmap)?;
         let backup = daemon.backup(state.extra.pass, true, &bitmap);
         daemon.ask("blockdev-backup", &backup).map(drop)
+    }
+
+    /// Says that the verb has begun; a safe point.
+    fn begun(&self) -> Result<(), Failure> {
+        self.verb.asked.work.report(Progress::default());
+        self.verb.asked.work.check()
     }
 
     fn watch(&self, state: &State) -> Result<u64, Failure> {

@@ -19,6 +19,8 @@ use crate::failure::Failure;
 
 /// How long a monitor may be busy with somebody else, who has its only session.
 const BUSY: Duration = Duration::from_secs(15);
+/// How long a monitor that is free may take to greet. One whose last session broke off may forget to.
+const GREETING: Duration = Duration::from_secs(2);
 /// How long an answer may take. Commands that take long are jobs: their answer is that they began.
 const ANSWER: Duration = Duration::from_secs(60);
 /// The longest line that is read.
@@ -28,6 +30,7 @@ const LONGEST: u64 = 64 << 20;
 pub(super) struct Session {
     stream: BufReader<UnixStream>,
     socket: PathBuf,
+    asked: u64,
 }
 
 impl Session {
@@ -36,25 +39,50 @@ impl Session {
     /// # Errors
     /// A temporary failure if the monitor stays busy.
     pub(super) fn begin(socket: &Path) -> Result<Option<Self>, Failure> {
+        let began = Instant::now();
         let failure = |error: io::Error| Failure::io("ask QEMU at", socket, &error);
-        let Some(stream) = connect(socket)? else { return Ok(None) };
-        stream.set_read_timeout(Some(BUSY)).map_err(failure)?;
-        stream.set_write_timeout(Some(ANSWER)).map_err(failure)?;
-        let mut session = Self { stream: BufReader::new(stream), socket: socket.to_owned() };
-        let greeting = match session.line() {
-            Ok(Some(greeting)) => greeting,
-            // It ended, or was ended, in this moment.
-            Ok(None) => return Ok(None),
-            Err(error) if is_timeout(&error) => return Err(busy(socket)),
-            Err(error) => return Err(failure(error)),
-        };
-        if greeting.get("QMP").is_none() {
-            return Err(Failure::refused(format!("{} is not a QMP monitor", socket.display()))
-                .with_help("name the socket of a monitor in the site file: its mode has to be 'control'"));
+        loop {
+            let Some(stream) = connect(socket)? else { return Ok(None) };
+            stream.set_read_timeout(Some(GREETING)).map_err(failure)?;
+            stream.set_write_timeout(Some(ANSWER)).map_err(failure)?;
+            let mut session = Self { stream: BufReader::new(stream), socket: socket.to_owned(), asked: 0 };
+            match session.greeting() {
+                Ok(true) => {
+                    session.stream.get_ref().set_read_timeout(Some(ANSWER)).map_err(failure)?;
+                    let _ = session.ask("qmp_capabilities", &json!({}))?;
+                    return Ok(Some(session));
+                }
+                Ok(false) => {
+                    return Err(Failure::refused(format!("{} is not a QMP monitor", socket.display()))
+                        .with_help(
+                            "name the socket of a monitor in the site file: its mode has to be 'control'",
+                        ));
+                }
+                // It has ended in this moment, or hung up with the one who was there before.
+                Err(error) if is_end(&error) || is_timeout(&error) => {
+                    if began.elapsed() > BUSY {
+                        return Err(busy(socket));
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(failure(error)),
+            }
         }
-        session.stream.get_ref().set_read_timeout(Some(ANSWER)).map_err(failure)?;
-        let _ = session.ask("qmp_capabilities", &json!({}))?;
-        Ok(Some(session))
+    }
+
+    /// Waits for what a monitor says first. What was meant for a session that broke off may come before.
+    fn greeting(&mut self) -> io::Result<bool> {
+        const STRAY: usize = 1000;
+        for _ in 0..STRAY {
+            let line = self.line()?;
+            if line.get("QMP").is_some() {
+                return Ok(true);
+            }
+            if ["event", "return", "error"].iter().all(|key| line.get(key).is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(false)
     }
 
     /// Gives a command and gets its answer.
@@ -67,20 +95,28 @@ impl Session {
             Failure::unknown(format!("QEMU at {} did not answer to {command}: {why}", socket.display()))
                 .with_help("if QEMU has ended, start it again; then run again")
         };
-        let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
+        self.asked += 1;
+        // An answer to a session that broke off is not ours.
+        let id = json!(format!("resplit-{}-{}", std::process::id(), self.asked));
+        let mut line = json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
         line.push('\n');
         if let Err(error) = self.stream.get_mut().write_all(line.as_bytes()) {
             return Err(unknown(&error.to_string()));
         }
         loop {
             let mut answer = match self.line() {
-                Ok(Some(answer)) => answer,
-                Ok(None) => return Err(unknown("it has ended, or closed the session")),
+                Ok(answer) => answer,
+                Err(error) if is_end(&error) => {
+                    return Err(unknown("it has ended, or closed the session"));
+                }
                 Err(error) if is_timeout(&error) => {
                     return Err(unknown(&format!("nothing came within {} s", ANSWER.as_secs())));
                 }
                 Err(error) => return Err(unknown(&error.to_string())),
             };
+            if answer.get("id") != Some(&id) {
+                continue;
+            }
             if let Some(value) = answer.get_mut("return") {
                 return Ok(value.take());
             }
@@ -92,19 +128,13 @@ impl Session {
         }
     }
 
-    /// One line; `None` at the end.
-    fn line(&mut self) -> io::Result<Option<Value>> {
+    fn line(&mut self) -> io::Result<Value> {
         let mut line = Vec::new();
-        let length = self.stream.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
-        if length == 0 {
-            return Ok(None);
-        }
+        let _ = self.stream.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended within a line"));
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        serde_json::from_slice(&line)
-            .map(Some)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        serde_json::from_slice(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -141,6 +171,11 @@ fn connect(socket: &Path) -> Result<Option<UnixStream>, Failure> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn busy(socket: &Path) -> Failure {

@@ -120,7 +120,9 @@ impl Pass<'_> {
         if !is_running {
             daemon.sweep(base)?;
             daemon.open_copy(&copy, true)?;
-            drop(daemon);
+        }
+        drop(daemon);
+        if !is_running {
             if let Err(failure) = alone(pair) {
                 self.tidy(state);
                 return Err(failure);

@@ -85,6 +85,7 @@ pub(super) fn alone(pair: &PairRef) -> Result<(), Failure> {
     let mut daemon = Daemon::of(pair)?;
     let users = daemon.users()?;
     let id = daemon.names.job(TRIAL);
+    daemon.end(&id)?;
     let tried = match users.first() {
         None => daemon.mirror(TRIAL, true, "none"),
         Some(_) => Err(Failure::permanent(users.join(", "))),

@@ -18,6 +18,7 @@ mod leftovers;
 mod lost_state;
 mod mounted;
 mod operators;
+mod qemu;
 mod quickstart;
 mod real_tree;
 mod reattach;

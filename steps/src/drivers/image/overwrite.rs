@@ -35,7 +35,9 @@ pub(in crate::drivers) fn begin<E: Image>(
     };
     let system = FileSystem::of(&copy).map_err(missing)?;
     close_one(at)?;
-    guard::held(&copy, "it cannot be overwritten meanwhile")?;
+    let held = || guard::held(&copy, "it cannot be overwritten meanwhile");
+    // A mount of who was killed may have come about only just now.
+    held().or_else(|_| close_one(at).and_then(|()| held()))?;
     state.extra.disturbed();
     verb.begin(state);
     state.write(&pair.secondary)?;

@@ -89,7 +89,7 @@ impl Failure {
 
     /// Whether it is about a window that was over its budget.
     pub fn is_over_budget(&self) -> bool {
-        self.window.is_some_and(|window| window.is_over_budget())
+        self.window.is_some_and(Window::is_over_budget)
     }
 
     /// An I/O error at a path: what was being done, where, why. A full disk and a busy file are temporary.

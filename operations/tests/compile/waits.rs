@@ -13,7 +13,7 @@ const WAITS: &str = "
 waits: { resync: 6h, split: 5m, restore: 7h, restore_ready: 8m, busy: { attempts: 5, pause: 2s } }
 ";
 
-fn step<'p>(plan: &'p Plan, wanted: impl Fn(&Action) -> bool) -> &'p PlanStep {
+fn step(plan: &Plan, wanted: impl Fn(&Action) -> bool) -> &PlanStep {
     plan.steps().iter().find(|step| wanted(&step.action)).expect("the plan has such a step")
 }
 

@@ -48,19 +48,13 @@ struct Image {
     actual_size: Option<u64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Bitmap {
     name: String,
     count: u64,
     recording: bool,
     inconsistent: bool,
-}
-
-impl Default for Bitmap {
-    fn default() -> Self {
-        Self { name: String::new(), count: 0, recording: false, inconsistent: false }
-    }
 }
 
 /// A job.

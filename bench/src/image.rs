@@ -88,6 +88,7 @@ impl Bed {
 
     fn pair(&self) -> PairRef {
         PairRef {
+            qemu: None,
             array: None,
             volume: "bench".into(),
             copy_group: "VG01,vol01".into(),

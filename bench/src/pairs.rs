@@ -104,6 +104,7 @@ fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
         secondary,
         device: None,
         array: None,
+        qemu: None,
     }
 }
 

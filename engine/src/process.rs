@@ -13,8 +13,8 @@ use resplit_steps::{
     context::SystemClock,
     drivers::{
         Drivers, array::ArrayPairs, btrfs::BtrfsPairs, command::CommandRunner, directory::DirectoryPairs,
-        identity::Owner, image::ImagePairs, pairs::PairDriver, shim::Shims, virtual_library::VirtualLibrary,
-        window::Windows,
+        identity::Owner, image::ImagePairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
+        virtual_library::VirtualLibrary, window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,7 +82,8 @@ fn pair_drivers(
     BTreeMap::from([
         (PairDriverKind::Directory, directory),
         (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone())) as Arc<dyn PairDriver>),
-        (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock))),
+        (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock.clone()))),
+        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock))),
         (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }

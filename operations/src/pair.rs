@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     driver::ArrayPair,
     ids::{CopyGroup, RunId, StepId, VolumeId},
+    site::QemuDisk,
 };
 
 pub mod foresee;
@@ -79,6 +80,9 @@ pub struct PairRef {
     /// How an array is asked, if a driver file says that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<Arc<ArrayPair>>,
+    /// How QEMU is asked for the primary, if it is a disk of QEMU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qemu: Option<QemuDisk>,
 }
 
 /// What a driver says of a pair when it is asked.

@@ -58,6 +58,8 @@ pub struct Volume {
     pub driver: PairDriverKind,
     /// Where the original is.
     pub primary: Location,
+    /// How QEMU is asked for the disk, for the driver `qemu`.
+    pub qemu: Option<QemuDisk>,
     /// Its copies, in the order of their generations: the first is generation 0.
     pub pairs: Vec<Pair>,
     /// What the driver's file wants to know of every pair.
@@ -82,11 +84,14 @@ pub struct Declared {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volume", description = "What shares one primary.")]
 struct WrittenVolume {
-    /// What makes and splits its pairs: directory, image, btrfs, cci, or the name of a file in drivers/.
+    /// What makes and splits its pairs: directory, image, btrfs, qemu, cci, or the name of a file in drivers/.
     #[schemars(schema_with = "driver_schema")]
     driver: DriverId,
     /// Where the original is.
     primary: Location,
+    /// How QEMU is asked for the disk, for the driver `qemu`; `primary.path` is the file or device in which QEMU keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    qemu: Option<QemuDisk>,
     /// Its copies, in the order of their generations: the first is generation 0.
     #[schemars(length(min = 1))]
     pairs: Vec<Pair>,
@@ -104,30 +109,30 @@ fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "type": "string",
         "pattern": NAME_PATTERN,
         "x-names": "/drivers",
-        "x-not-built": ["lvm", "qemu"]
+        "x-not-built": ["lvm"]
     })
 }
 
 impl From<WrittenVolume> for Volume {
     fn from(written: WrittenVolume) -> Self {
-        let WrittenVolume { driver, primary, pairs, settings, file } = written;
+        let WrittenVolume { driver, primary, qemu, pairs, settings, file } = written;
         let own = PairDriverKind::BUILT_IN.into_iter().find(|kind| kind.to_string() == driver.as_str());
         let (driver, declared) = match own {
             Some(kind) => (kind, None),
             None => (PairDriverKind::Declared, Some(Declared { name: driver, file })),
         };
-        Self { driver, primary, pairs, settings, declared }
+        Self { driver, primary, qemu, pairs, settings, declared }
     }
 }
 
 impl From<Volume> for WrittenVolume {
     fn from(volume: Volume) -> Self {
-        let Volume { driver, primary, pairs, settings, declared } = volume;
+        let Volume { driver, primary, qemu, pairs, settings, declared } = volume;
         let (driver, file) = match declared {
             Some(declared) => (declared.name, declared.file),
             None => (DriverId(driver.to_string()), None),
         };
-        Self { driver, primary, pairs, settings, file }
+        Self { driver, primary, qemu, pairs, settings, file }
     }
 }
 
@@ -151,19 +156,21 @@ pub enum PairDriverKind {
     Image,
     /// A btrfs subvolume, of which snapshots are made.
     Btrfs,
+    /// A disk behind QEMU or qemu-storage-daemon, which copies the blocks that were written.
+    Qemu,
     /// Whatever a driver file says: an array, by its own commands.
     Declared,
 }
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 3] = [Self::Directory, Self::Image, Self::Btrfs];
+    pub const BUILT_IN: [Self; 4] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu];
 
     /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
     /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.
     pub const fn copy_type(self) -> CopyType {
         match self {
-            Self::Directory | Self::Image | Self::Declared => CopyType::Mirror,
+            Self::Directory | Self::Image | Self::Qemu | Self::Declared => CopyType::Mirror,
             Self::Btrfs => CopyType::Snapshot,
         }
     }
@@ -175,9 +182,27 @@ impl std::fmt::Display for PairDriverKind {
             Self::Directory => "directory",
             Self::Image => "image",
             Self::Btrfs => "btrfs",
+            Self::Qemu => "qemu",
             Self::Declared => "declared",
         })
     }
+}
+
+/// How QEMU, or qemu-storage-daemon, is asked for a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QemuDisk {
+    /// The Unix socket of its QMP monitor; relative to the site directory, or absolute. QEMU serves one client at a time
+    /// there: give it one of its own (`--chardev socket,path=...,server=on,wait=off,id=m --monitor chardev=m`).
+    #[schemars(length(min = 1))]
+    pub socket: PathBuf,
+    /// The node name of the disk: what is exported, or attached to a guest.
+    #[schemars(length(min = 1))]
+    pub node: String,
+    /// The most that is copied in a second, so that whoever uses the disk is not slowed down: `100MiB`. Without it, as fast
+    /// as QEMU can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Size>,
 }
 
 /// A place on a host.
@@ -283,6 +308,7 @@ impl Site {
                 secondary: pair.secondary.path.clone(),
                 device: pair.secondary.device.clone(),
                 array: found.array(pair).map(Arc::new),
+                qemu: found.qemu.clone(),
             })
             .collect()
     }
@@ -296,6 +322,9 @@ impl Site {
         }
         for volume in site.volumes.values_mut() {
             volume.primary.path = absolute(directory, &volume.primary.path);
+            if let Some(qemu) = &mut volume.qemu {
+                qemu.socket = absolute(directory, &qemu.socket);
+            }
             for pair in &mut volume.pairs {
                 let secondary = &mut pair.secondary;
                 secondary.path = absolute(directory, &secondary.path);

@@ -19,6 +19,14 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
         "connect: lokal, state: state }",
         &["2:26 'connect' cannot be 'lokal'"],
     ),
+    ("driver: directory", "driver: qemu", &["6:13 volume 'documents' does not say which disk it is"]),
+    (
+        "driver: directory",
+        "driver: directory\n    qemu: { socket: qmp, node: disk }",
+        &["7:11 driver 'directory' does not ask QEMU"],
+    ),
+    ("driver: directory", "driver: qemu\n    qemu: { socket: qmp, node: disk, pace: 10MiB }", &[]),
+    ("driver: directory", "driver: qemu\n    qemu: { socket: qmp }", &["7:13 'qemu' lacks the key 'node'"]),
     ("connect: local, state: state }", "connect: local }", &["2:17 'fileserver' lacks the key 'state'"]),
     ("state: state }", "state: \"\" }", &["2:40 'state' is empty"]),
     (

@@ -32,6 +32,7 @@ fn site() -> Site {
     let volume = Volume {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
+        qemu: None,
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
         settings: BTreeMap::new(),
         declared: None,

@@ -22,6 +22,7 @@ mod lost_state;
 mod mounted;
 mod operators;
 mod pairs;
+mod qemu;
 mod quickstart;
 mod real_tree;
 mod reattach;

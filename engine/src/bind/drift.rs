@@ -61,6 +61,7 @@ fn compare(volume: &VolumeId, then: &VolumeSource, now: &VolumeSource) -> Vec<St
             differs.push(format!("{what} of volume '{volume}' was {then}, and is {now}"));
         }
     };
+    let then_size = then.size;
     let place = |source: &VolumeSource| format!("{}:{}", source.host, source.path.display());
     add("the primary", place(then), place(now));
     if let (Some(then), Some(now)) = (then.size, now.size) {
@@ -68,7 +69,10 @@ fn compare(volume: &VolumeId, then: &VolumeSource, now: &VolumeSource) -> Vec<St
     }
     if let (Some(then), Some(now)) = (&then.filesystem, &now.filesystem) {
         add("the type of the file system", then.kind.clone(), now.kind.clone());
-        add("the mount point of the file system", mounted(then), mounted(now));
+        if then_size.is_none() {
+            // A volume has to be unmounted to be restored.
+            add("the mount point of the file system", mounted(then), mounted(now));
+        }
         // One that cannot be told is not known to be another.
         if let (Some(then), Some(now)) = (&then.uuid, &now.uuid) {
             add("the UUID of the file system", then.clone(), now.clone());

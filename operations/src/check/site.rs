@@ -38,6 +38,7 @@ pub(crate) fn check(
         unique_copy_groups(volumes, problems);
         devices(volumes, problems);
         settings::check(volumes, drivers, problems);
+        disks(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -118,6 +119,43 @@ fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
                         .help("remove 'device': the copy is made in 'path'"),
                 );
             }
+        }
+    }
+}
+
+/// A disk behind QEMU is asked for by QEMU's own names; no other driver asks QEMU. Two volumes are not one disk.
+fn disks(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeMap::new();
+    for (name, volume) in children(Some(volumes)) {
+        let Some(driver) = volume.get("driver") else { continue };
+        match (driver.text(), volume.get("qemu")) {
+            (Some("qemu"), None) => problems.push(
+                Problem::at(driver.span(), format!("volume '{}' does not say which disk it is", shown(name)))
+                    .label("needs `qemu`")
+                    .help("add for example `qemu: { socket: /run/disks/qmp.sock, node: disk0 }`"),
+            ),
+            (Some("qemu"), Some(disk)) => {
+                let (Some(socket), Some(node)) = (text(disk, &["socket"]), text(disk, &["node"])) else {
+                    continue;
+                };
+                if let Some(first) = seen.insert((socket, node), disk.span()) {
+                    problems.push(
+                        Problem::at(
+                            disk.span(),
+                            format!("volume '{}' is another volume's disk", shown(name)),
+                        )
+                        .label("again")
+                        .related(first, "first here")
+                        .help("declare the disk once, with all its pairs"),
+                    );
+                }
+            }
+            (Some(other), Some(disk)) => problems.push(
+                Problem::at(disk.span(), format!("driver '{}' does not ask QEMU", shown(other)))
+                    .label("only with `driver: qemu`")
+                    .help("remove 'qemu', or write `driver: qemu`"),
+            ),
+            _ => {}
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod image;
 pub mod media;
 pub mod mounts;
 pub mod pairs;
+pub mod qemu;
 pub mod quiesce;
 pub mod shim;
 mod system;

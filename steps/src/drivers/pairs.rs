@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use resplit_operations::pair::{CopyReport, PairRef, PairState, Tag};
 
-use super::directory::copy_out::copy_out;
+use super::{directory::copy_out::copy_out, users::users_of};
 use crate::{context::Work, failure::Failure};
 
 /// A kind of pair.
@@ -53,6 +53,11 @@ pub trait PairDriver: Send + Sync {
     /// What a resync would do: how the secondary differs from the primary. `removed` and `replaced` are of the
     /// secondary, `returned` is what only the primary has, `bytes` what would be written. Changes nothing.
     fn pending(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure>;
+
+    /// Who uses the primary, each in a few words: what a restore would change beneath them.
+    fn users(&self, pair: &PairRef) -> Result<Vec<String>, Failure> {
+        Ok(users_of(&pair.primary).iter().map(|user| format!("{} ({})", user.name, user.pid)).collect())
+    }
 
     /// Whether an image is a volume, which has to be mounted before it can be read.
     fn mounts_images(&self) -> bool {

@@ -9,7 +9,6 @@ use resplit_operations::{
 use crate::{
     context::Context,
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
-    drivers::users::users_of,
     failure::Failure,
 };
 
@@ -33,13 +32,12 @@ impl Confirming<'_> {
         if context.binding.force {
             return Ok(());
         }
-        let primary = &context.bound(volume)?.pair.primary;
-        let users = users_of(primary);
+        let pair = &context.bound(volume)?.pair;
+        let (primary, users) = (&pair.primary, context.pair_driver(volume)?.users(pair)?);
         if users.is_empty() {
             return Ok(());
         }
-        let named: Vec<_> =
-            users.iter().take(5).map(|user| format!("{} ({})", user.name, user.pid)).collect();
+        let named: Vec<_> = users.iter().take(5).map(String::as_str).collect();
         let text = format!("{} is in use by {}: {}", primary.display(), users.len(), named.join(", "));
         Err(Failure::refused(text).with_help("end these programs, or restore under them with --force"))
     }

@@ -11,6 +11,11 @@ mod table;
 
 #[test]
 fn every_driver_keeps_the_contract() {
-    let failed = table::run(&beds::rows(), &cases::all());
+    let mut rows = beds::rows();
+    // For who works on one driver: only the rows whose names contain this.
+    if let Ok(wanted) = std::env::var("CONFORMANCE_ROWS") {
+        rows.retain(|row| row.name.contains(&wanted));
+    }
+    let failed = table::run(&rows, &cases::all());
     assert!(failed.is_empty(), "{} cells failed:\n{}", failed.len(), failed.join("\n"));
 }

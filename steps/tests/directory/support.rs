@@ -117,6 +117,7 @@ impl Bed {
             secondary: secondary.join("secondary"),
             device: None,
             array: None,
+            qemu: None,
         };
         let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
         Self { pair, driver, work: Work::silent() }

@@ -17,6 +17,7 @@ use resplit_steps::{
         directory::DirectoryPairs,
         image::ImagePairs,
         pairs::{Asked, PairDriver},
+        qemu::QemuPairs,
     },
 };
 
@@ -27,6 +28,7 @@ pub(crate) fn run(kind: &str, pair: &PairRef, verb: &str, tag: &str, kill_at: u3
         "directory" => Box::new(DirectoryPairs::new(clock)),
         "btrfs" => Box::new(BtrfsPairs::new(clock)),
         "image" => Box::new(ImagePairs::new(clock)),
+        "qemu" => Box::new(QemuPairs::new(clock)),
         _ => return ExitCode::from(2),
     };
     let reports = AtomicU32::new(0);

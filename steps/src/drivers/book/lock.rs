@@ -124,6 +124,8 @@ mod tests {
     fn a_program_of_a_process_that_is_gone_is_waited_for() {
         let place = tempfile::tempdir().unwrap();
         let pair = PairRef {
+            qemu: None,
+            array: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,

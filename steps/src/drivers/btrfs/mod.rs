@@ -28,6 +28,7 @@ use crate::{
 
 mod back;
 mod change;
+mod delete;
 mod overwrite;
 mod pass;
 mod places;
@@ -110,6 +111,20 @@ impl PairDriver for BtrfsPairs {
             change: Change { lock: &lock },
         }
         .run(&mut state)
+    }
+
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        if State::read(pair)?.is_none() {
+            return Ok(CopyReport::default());
+        }
+        let (lock, mut state) = open(pair, asked)?;
+        match state.status {
+            PairStatus::Smpl => Ok(CopyReport::default()),
+            PairStatus::Rcpy => Err(restoring(pair)),
+            _ => {
+                delete::delete(&self.verb(pair, asked, PairVerb::Delete), &mut state, &Change { lock: &lock })
+            }
+        }
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {

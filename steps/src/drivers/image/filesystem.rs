@@ -10,7 +10,7 @@ use std::{
 use crate::failure::Failure;
 
 /// A file system in an image.
-pub(super) struct FileSystem {
+pub(in crate::drivers) struct FileSystem {
     kind: String,
 }
 
@@ -19,7 +19,7 @@ impl FileSystem {
     ///
     /// # Errors
     /// A refusal if that is no file system.
-    pub(super) fn of(image: &Path) -> Result<Self, Failure> {
+    pub(in crate::drivers) fn of(image: &Path) -> Result<Self, Failure> {
         let found = probe(image)?;
         let none = |what: &str| {
             Failure::refused(format!("{} holds {what}: there is no tree in it", image.display())).with_help(
@@ -36,7 +36,7 @@ impl FileSystem {
     }
 
     /// Options with which it is mounted such that nothing of the image is changed.
-    pub(super) fn read_only(&self) -> &'static str {
+    pub(in crate::drivers) fn read_only(&self) -> &'static str {
         match self.kind.as_str() {
             "ext3" | "ext4" => "ro,noload",
             "xfs" => "ro,norecovery,nouuid",
@@ -46,13 +46,13 @@ impl FileSystem {
     }
 
     /// Options with which it is mounted to be written to.
-    pub(super) fn writable(&self) -> &'static str {
+    pub(in crate::drivers) fn writable(&self) -> &'static str {
         if self.kind == "xfs" { "rw,nouuid" } else { "rw" }
     }
 
     /// Whether what its journal holds may be missing in the image: it was not at rest when the image was made. XFS does not
     /// say (a freeze leaves a record in its log on purpose, `xfs_log_quiesce`), so it may always.
-    pub(super) fn needs_replay(&self, image: &Path) -> Result<bool, Failure> {
+    pub(in crate::drivers) fn needs_replay(&self, image: &Path) -> Result<bool, Failure> {
         let field = |at: u64, length: usize| {
             let mut bytes = [0; 8];
             std::fs::File::open(image)

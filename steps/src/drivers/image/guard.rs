@@ -15,7 +15,7 @@ use crate::{
 
 /// Refuses a volume from which something is mounted, or on which anything else lies: what is cached of that would not
 /// see what is written beneath, and would write over it.
-pub(super) fn held(volume: &Path, why: &str) -> Result<(), Failure> {
+pub(in crate::drivers) fn held(volume: &Path, why: &str) -> Result<(), Failure> {
     let holders = Holders::settled(volume)
         .map_err(|error| Failure::io("find out what is mounted from", volume, &error))?;
     let (by, help) = match (holders.mounts.last(), holders.devices.last()) {

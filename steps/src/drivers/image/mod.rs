@@ -25,15 +25,15 @@ use crate::{
 mod blocks;
 mod delete;
 mod filesystem;
-mod guard;
-mod opening;
-mod overwrite;
+pub(super) mod guard;
+pub(super) mod opening;
+pub(super) mod overwrite;
 mod pass;
 mod scan;
-mod state;
+pub(super) mod state;
 mod threads;
 mod verify;
-mod volume;
+pub(super) mod volume;
 mod writes;
 
 use pass::Pass;
@@ -134,7 +134,7 @@ impl PairDriver for ImagePairs {
     }
 
     fn open_image(&self, pair: &PairRef, at: &Path) -> Result<PathBuf, Failure> {
-        opening::open(pair, at)?;
+        opening::open::<state::Known>(pair, at)?;
         Ok(at.to_owned())
     }
 
@@ -149,7 +149,7 @@ impl PairDriver for ImagePairs {
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
-        let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
+        let (lock, mut state): (_, State) = open_or_new(pair, asked, self.clock.now())?;
         if state.status == PairStatus::Rcpy {
             return Err(restoring(pair));
         }
@@ -157,7 +157,7 @@ impl PairDriver for ImagePairs {
     }
 
     fn end_overwrite(&self, pair: &PairRef, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
-        let (_lock, mut state) = open(pair, asked)?;
+        let (_lock, mut state): (_, State) = open(pair, asked)?;
         overwrite::end(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, report)
     }
 

@@ -8,12 +8,12 @@ use super::{
     filesystem::FileSystem,
     guard,
     opening::close_one,
-    state::{State, copy_of},
+    state::{Image, copy_of},
     volume::Volume,
 };
 use crate::{
     drivers::{
-        book::{Lock, Verb, unusable},
+        book::{Book, Lock, Verb, unusable},
         directory,
         mounts::{self, Holders},
     },
@@ -21,7 +21,12 @@ use crate::{
 };
 
 /// Readies the image: its file system is mounted at `at`, empty. A pair that was never made has none.
-pub(super) fn begin(verb: &Verb<'_>, lock: &Lock, state: &mut State, at: &Path) -> Result<PathBuf, Failure> {
+pub(in crate::drivers) fn begin<E: Image>(
+    verb: &Verb<'_>,
+    lock: &Lock,
+    state: &mut Book<E>,
+    at: &Path,
+) -> Result<PathBuf, Failure> {
     let pair = verb.pair;
     let copy = copy_of(pair);
     let help = "make a file system on the primary and resync the pair: a file system of its own is what is written to";
@@ -31,9 +36,10 @@ pub(super) fn begin(verb: &Verb<'_>, lock: &Lock, state: &mut State, at: &Path) 
     }
     let system = FileSystem::of(&copy).map_err(|failure| failure.with_help(help))?;
     close_one(at)?;
-    guard::held(&copy, "it cannot be overwritten meanwhile")?;
-    state.extra.settled = false;
-    state.extra.replayed = false;
+    let held = || guard::held(&copy, "it cannot be overwritten meanwhile");
+    // A mount of who was killed may have come about only just now.
+    held().or_else(|_| close_one(at).and_then(|()| held()))?;
+    state.extra.disturbed();
     verb.begin(state);
     state.write(&pair.secondary)?;
     mounts::open_under(lock, &copy, system.writable(), at)
@@ -43,7 +49,11 @@ pub(super) fn begin(verb: &Verb<'_>, lock: &Lock, state: &mut State, at: &Path) 
 }
 
 /// Makes what was written the image. Asked again after it was done, it is done.
-pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
+pub(in crate::drivers) fn end<E: Image>(
+    verb: &Verb<'_>,
+    state: &mut Book<E>,
+    report: &CopyReport,
+) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
     let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
     match (state.status, last) {
@@ -65,11 +75,7 @@ pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Re
     }
     let volume = Volume::open(&copy)?;
     volume.make_durable().map_err(|error| volume.failure("make durable", &error))?;
-    // Unmounted, it is at rest.
-    state.extra.replayed = true;
-    if !volume.is_device || state.extra.size == 0 {
-        state.extra.size = volume.size;
-    }
+    state.extra.unmounted(&volume);
     verb.end(state, report);
     state.write(&pair.secondary)
 }

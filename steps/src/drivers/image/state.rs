@@ -7,8 +7,9 @@ use std::{
 };
 
 use resplit_operations::pair::PairRef;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::volume::Volume;
 use crate::drivers::book::Book;
 
 /// The name of the copy within a pair's directory, unless it is a device.
@@ -24,7 +25,7 @@ pub(super) type State = Book<Known>;
 /// What only this driver knows of a pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Known {
+pub(in crate::drivers) struct Known {
     /// The last complete pass.
     pub(super) pass: u64,
     /// Whether the hash map of that pass describes the copy as it is: nothing was begun since.
@@ -53,7 +54,39 @@ impl Seen {
     }
 }
 
+/// What a driver keeps of an image that is a volume, as far as mounting and overwriting it concern that.
+pub(in crate::drivers) trait Image:
+    Clone + Default + Serialize + DeserializeOwned
+{
+    /// Whether the image's journal was replayed, or needs not to be.
+    fn is_at_rest(&self) -> bool;
+
+    /// Something else than a copy of the primary is about to be written into the image.
+    fn disturbed(&mut self);
+
+    /// Its file system was unmounted in order.
+    fn unmounted(&mut self, copy: &Volume);
+}
+
+impl Image for Known {
+    fn is_at_rest(&self) -> bool {
+        self.replayed
+    }
+
+    fn disturbed(&mut self) {
+        self.settled = false;
+        self.replayed = false;
+    }
+
+    fn unmounted(&mut self, copy: &Volume) {
+        self.replayed = true;
+        if !copy.is_device || self.size == 0 {
+            self.size = copy.size;
+        }
+    }
+}
+
 /// Where the copy of a pair is.
-pub(super) fn copy_of(pair: &PairRef) -> PathBuf {
+pub(in crate::drivers) fn copy_of(pair: &PairRef) -> PathBuf {
     pair.device.clone().unwrap_or_else(|| pair.secondary.join(IMAGE))
 }

@@ -21,11 +21,11 @@ use crate::failure::Failure;
 const ALIGNMENT: usize = 4096;
 
 /// An open volume.
-pub(super) struct Volume {
+pub(in crate::drivers) struct Volume {
     pub(super) path: PathBuf,
     /// Bytes that it has.
-    pub(super) size: u64,
-    pub(super) is_device: bool,
+    pub(in crate::drivers) size: u64,
+    pub(in crate::drivers) is_device: bool,
     /// Read and written through the page cache.
     file: File,
     /// Read past the page cache, where the system can.
@@ -37,7 +37,7 @@ impl Volume {
     ///
     /// # Errors
     /// A refusal if it is not there, or is no volume.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(in crate::drivers) fn open(path: &Path) -> Result<Self, Failure> {
         Self::with(path, OpenOptions::new().read(true), "open")
     }
 
@@ -92,7 +92,7 @@ impl Volume {
     }
 
     /// Bytes of it that are on disk; all, of a device.
-    pub(super) fn allocated(&self) -> Result<u64, Failure> {
+    pub(in crate::drivers) fn allocated(&self) -> Result<u64, Failure> {
         Ok(if self.is_device { self.size } else { self.metadata()?.blocks().saturating_mul(512) })
     }
 
@@ -204,12 +204,12 @@ impl Volume {
         Ok(())
     }
 
-    pub(super) fn make_durable(&self) -> io::Result<()> {
+    pub(in crate::drivers) fn make_durable(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
     /// Writes back what this machine has cached of it, and forgets it.
-    pub(super) fn forget(&self) -> io::Result<()> {
+    pub(in crate::drivers) fn forget(&self) -> io::Result<()> {
         self.file.sync_data()?;
         if self.is_device {
             return crate::drivers::system::forget_buffers(&self.file);
@@ -217,7 +217,7 @@ impl Volume {
         Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
     }
 
-    pub(super) fn failure(&self, doing: &str, error: &io::Error) -> Failure {
+    pub(in crate::drivers) fn failure(&self, doing: &str, error: &io::Error) -> Failure {
         Failure::io(doing, &self.path, error)
     }
 }
@@ -238,7 +238,7 @@ fn open_patiently(options: &OpenOptions, path: &Path) -> io::Result<File> {
 }
 
 /// Whether a path is a block device; not, if it cannot be looked at.
-pub(super) fn is_device(path: &Path) -> bool {
+pub(in crate::drivers) fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.file_type().is_block_device())
 }
 

@@ -14,7 +14,7 @@ use resplit_operations::{
 };
 
 use super::Mount;
-use crate::failure::Failure;
+use crate::{drivers::qemu::qcow2_size, failure::Failure};
 
 /// Looks at a primary: a directory, or a volume (a device, or a file that holds a file system).
 pub fn source(host: &HostId, path: &Path) -> Result<VolumeSource, Failure> {
@@ -34,7 +34,7 @@ pub fn source(host: &HostId, path: &Path) -> Result<VolumeSource, Failure> {
     let size = if found.file_type().is_block_device() {
         File::open(path).and_then(|mut device| device.seek(SeekFrom::End(0))).map_err(failure)?
     } else {
-        found.len()
+        qcow2_size(path).map_err(failure)?.unwrap_or(found.len())
     };
     let filesystem = probed(path, "TYPE").map(|kind| FileSystem {
         uuid: probed(path, "UUID"),

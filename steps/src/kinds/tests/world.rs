@@ -119,6 +119,7 @@ impl World {
             secondary: "/secondary".into(),
             device: None,
             array: None,
+            qemu: None,
         };
         let bound = BoundPair {
             pair,
@@ -130,6 +131,7 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
+            qemu: None,
             pairs: vec![Pair {
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },

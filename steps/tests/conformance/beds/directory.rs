@@ -36,6 +36,7 @@ impl Directory {
             secondary: secondary.join("secondary"),
             device: None,
             array: None,
+            qemu: None,
         };
         fs::create_dir_all(&pair.primary).unwrap();
         Box::new(Self { pair, root, _target: target })

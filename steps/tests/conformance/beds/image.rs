@@ -64,6 +64,7 @@ impl Images {
             secondary: secondary.join("secondary"),
             device: None,
             array: None,
+            qemu: None,
         };
         let mut devices = Vec::new();
         if self.devices {

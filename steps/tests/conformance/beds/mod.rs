@@ -5,6 +5,7 @@ use super::{bed::Maker, disks::Disk};
 mod btrfs;
 mod directory;
 mod image;
+mod qemu;
 
 /// A driver on a kind of file system; or why it is skipped.
 pub(crate) struct Row {
@@ -25,6 +26,10 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     let btrfs =
         |name, is_sent| Row { name, maker: btrfs::Subvolumes::new(is_sent).map(|made| Box::new(made) as _) };
+    let qemu = |name, format| Row {
+        name,
+        maker: qemu::Qemus::new(Disk::here(), format).map(|made| Box::new(made) as _),
+    };
     vec![
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),
@@ -36,5 +41,7 @@ pub(crate) fn rows() -> Vec<Row> {
         image("image of btrfs, loop devices", Ok(Disk::here()), "btrfs", true),
         btrfs("btrfs, one file system", false),
         btrfs("btrfs, sent to another file system", true),
+        qemu("qemu, raw", "raw"),
+        qemu("qemu, qcow2", "qcow2"),
     ]
 }

@@ -111,7 +111,7 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     (
         "driver: directory\n    primary: { host: fileserver, path: srv/mail",
         "driver: lvm\n    primary: { host: fileserver, path: srv/mail",
-        &["12:13 'driver' 'lvm' is not built: only 'directory' is"],
+        &["12:13 'driver' 'lvm' is not built: 'directory', 'image' or 'qemu' is"],
     ),
     ("  mail:", "  ma il:", &["11:3 a name cannot be 'ma il'"]),
     ("  mail:", "  .mail:", &["11:3 a name cannot be '.mail'"]),

@@ -29,8 +29,14 @@ pub fn open(source: &Path, options: &str, at: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     fs::create_dir_all(at).map_err(|error| Failure::io("make the directory", at, &error))?;
-    run(Command::new("mount").args(["-o", options, "--"]).arg(source).arg(at))
-        .map_err(|text| Failure::refused(format!("cannot mount {}: {text}", source.display())))
+    let Err(text) = run(Command::new("mount").args(["-o", options, "--"]).arg(source).arg(at)) else {
+        return Ok(());
+    };
+    // A mount of who was killed, and asked for the same, may have come about only just now.
+    if is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))? {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("cannot mount {}: {text}", source.display())))
 }
 
 /// Unmounts whatever is mounted at a directory of ours or below, last mounted first, and removes the directories, which

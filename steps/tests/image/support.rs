@@ -37,7 +37,6 @@ impl Pair {
     pub(crate) fn within(directory: TempDir, size: u64) -> Self {
         let pair = PairRef {
             qemu: None,
-            qemu: None,
             volume: "disk".into(),
             copy_group: "VG01,disk01".into(),
             generation: 0,

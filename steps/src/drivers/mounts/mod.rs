@@ -53,7 +53,12 @@ fn mount(
     fs::create_dir_all(at).map_err(|error| Failure::io("make the directory", at, &error))?;
     let argv =
         [OsStr::new("mount"), "-o".as_ref(), options.as_ref(), "--".as_ref(), source.as_ref(), at.as_ref()];
-    run(&argv, input).map_err(|text| Failure::refused(format!("cannot mount {}: {text}", source.display())))
+    let Err(text) = run(&argv, input) else { return Ok(()) };
+    // A mount of who was killed, and asked for the same, may have come about only just now.
+    if is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))? {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("cannot mount {}: {text}", source.display())))
 }
 
 /// Unmounts whatever is mounted at a directory of ours or below, last mounted first, and removes the directories, which

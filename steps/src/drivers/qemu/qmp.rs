@@ -185,3 +185,6 @@ fn busy(socket: &Path) -> Failure {
     ))
     .with_help("end that session, or give QEMU a monitor for resplit alone, and name it in the site file")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::{
     session::{self, Place, Session},
 };
 
-/// Give up what a damaged state has lost, so that its engine works again
+/// Give up what a damaged state has lost, and go on
 ///
 /// An engine whose state directory is damaged only reads: it shows what can be trusted, and refuses to change anything.
 /// This names what would be given up, and asks. Then the damaged files are set aside into a directory `damaged-...` in the

@@ -39,7 +39,10 @@ fn a_command_that_ends_while_no_engine_runs_is_not_run_again() {
     let shown = site.json(&["show", "latest"]);
     assert_eq!(shown["status"], "done", "{shown}");
     let command = step(&shown, "command");
-    assert!(command["again"]["because"].as_str().unwrap().contains("ended meanwhile, with exit code 0"), "{command}");
+    assert!(
+        command["again"]["because"].as_str().unwrap().contains("ended meanwhile, with exit code 0"),
+        "{command}"
+    );
     assert_eq!(fs::read_to_string(site.path("began")).unwrap(), "x\n", "it ran once");
     site.assert_clean();
 }

@@ -45,9 +45,11 @@ pub(super) struct Book<E> {
     pub(super) extra: E,
 }
 
+mod guards;
 mod lock;
 mod verb;
 
+pub(super) use guards::{has_image, not_restoring, restoring, splittable};
 pub(super) use lock::Lock;
 pub(super) use verb::{Verb, done, open, open_or_new, unusable};
 

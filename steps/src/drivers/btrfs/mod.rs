@@ -14,7 +14,7 @@ use std::{
 use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb};
 
 use super::{
-    book::{NEW, Verb, done, open, open_or_new, unusable},
+    book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     directory::{
         difference::{of_snapshot, since_snapshot},
         guard,
@@ -71,9 +71,7 @@ impl PairDriver for BtrfsPairs {
         let places = Places::of(pair)?;
         guard::nested(pair)?;
         let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         Pass {
             verb: self.verb(pair, asked, PairVerb::Resync),
             places: &places,
@@ -87,11 +85,7 @@ impl PairDriver for BtrfsPairs {
         if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
             return Ok(report);
         }
-        let is_interrupted = state.status == PairStatus::Copy
-            && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Split && last.tag == asked.tag);
-        if state.status != PairStatus::Pair && !is_interrupted {
-            return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
-        }
+        splittable(pair, &state, asked)?;
         let places = Places::of(pair)?;
         let verb = Verb { order: Some(order), ..self.verb(pair, asked, PairVerb::Split) };
         Pass { verb, places: &places, change: Change { lock: &lock } }.run(&mut state)
@@ -103,7 +97,7 @@ impl PairDriver for BtrfsPairs {
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
             return Ok(report);
         }
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         let places = Places::to_restore(pair)?;
         Back {
             verb: self.verb(pair, asked, PairVerb::Restore),
@@ -130,7 +124,7 @@ impl PairDriver for BtrfsPairs {
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
         let state =
             State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         let places = Places::to_restore(pair)?;
         let image = whole_image(&places, &state)?;
         let (source, of) = source(&places, image)?;
@@ -165,9 +159,7 @@ impl PairDriver for BtrfsPairs {
         guard::nested(pair)?;
         places::on_btrfs(&pair.secondary)?;
         let (lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state, &Change { lock: &lock })
     }
 
@@ -206,19 +198,6 @@ fn taken(places: &Places, of: &Subvolume) -> Result<Option<jiff::Timestamp>, Fai
     Ok(primary.filter(|primary| primary.is_related(of)).and(of.made))
 }
 
-fn restoring(pair: &PairRef) -> Failure {
-    unusable(pair, PairStatus::Rcpy, "PSUS, since its image is the only whole copy")
-        .with_help("complete the restore, then run again")
-}
-
 fn no_image(pair: &PairRef, status: PairStatus) -> Failure {
     unusable(pair, status, "PSUS to have an image").with_help("split it first")
-}
-
-/// Only a split pair, or one whose restore was interrupted, has an image to restore.
-fn needs_image(pair: &PairRef, state: &State) -> Result<(), Failure> {
-    match state.status {
-        PairStatus::Psus | PairStatus::Rcpy => Ok(()),
-        status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
-    }
 }

@@ -9,7 +9,7 @@ use std::{
 use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb};
 
 use super::{
-    book::{Verb, done, open, open_or_new, unusable},
+    book::{Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     pairs::{Asked, Difference, PairDriver},
 };
 use crate::{
@@ -78,10 +78,7 @@ impl PairDriver for DirectoryPairs {
         }
         guard::nested(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
-                .with_help("complete the restore, then run again"));
-        }
+        not_restoring(pair, &state)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Resync) }.run(&mut state)
     }
 
@@ -90,11 +87,7 @@ impl PairDriver for DirectoryPairs {
         if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
             return Ok(report);
         }
-        let is_interrupted = state.status == PairStatus::Copy
-            && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Split && last.tag == asked.tag);
-        if state.status != PairStatus::Pair && !is_interrupted {
-            return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
-        }
+        splittable(pair, &state, asked)?;
         let verb = Verb { order: Some(order), ..self.verb(pair, asked, PairVerb::Split) };
         Pass { verb }.run(&mut state)
     }
@@ -105,7 +98,7 @@ impl PairDriver for DirectoryPairs {
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
             return Ok(report);
         }
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         if !pair.primary.exists() {
             std::fs::create_dir(&pair.primary)
                 .map_err(|error| Failure::io("make the directory", &pair.primary, &error))?;
@@ -120,10 +113,7 @@ impl PairDriver for DirectoryPairs {
         let (_lock, mut state) = open(pair, asked)?;
         match state.status {
             PairStatus::Smpl => Ok(CopyReport::default()),
-            PairStatus::Rcpy => {
-                Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
-                    .with_help("complete the restore, then run again"))
-            }
+            PairStatus::Rcpy => Err(restoring(pair)),
             _ => delete::delete(&self.verb(pair, asked, PairVerb::Delete), &mut state),
         }
     }
@@ -131,7 +121,7 @@ impl PairDriver for DirectoryPairs {
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
         let state =
             State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         difference::difference(pair, &state, work)
     }
 
@@ -160,10 +150,7 @@ impl PairDriver for DirectoryPairs {
     fn begin_overwrite(&self, pair: &PairRef, _: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(unusable(pair, state.status, "PSUS, since its image is the only whole copy")
-                .with_help("complete the restore, then run again"));
-        }
+        not_restoring(pair, &state)?;
         overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &mut state)
     }
 
@@ -178,13 +165,5 @@ impl PairDriver for DirectoryPairs {
 
     fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {
         Ok("not needed: both sides of a directory pair are read through one page cache")
-    }
-}
-
-/// Only a split pair, or one whose restore was interrupted, has an image to restore.
-fn needs_image(pair: &PairRef, state: &State) -> Result<(), Failure> {
-    match state.status {
-        PairStatus::Psus | PairStatus::Rcpy => Ok(()),
-        status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
     }
 }

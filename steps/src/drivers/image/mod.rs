@@ -13,7 +13,7 @@ use std::{
 use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb, Tag};
 
 use super::{
-    book::{NEW, Verb, done, open, open_or_new, unusable},
+    book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     mounts::Holders,
     pairs::{Asked, Content, Difference, PairDriver},
 };
@@ -66,9 +66,7 @@ impl PairDriver for ImagePairs {
         let primary = Volume::open(&pair.primary)?;
         guard::nested(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         guard::space(pair, &primary)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Resync) }.forward(&mut state)
     }
@@ -78,11 +76,7 @@ impl PairDriver for ImagePairs {
         if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
             return Ok(report);
         }
-        let is_interrupted = state.status == PairStatus::Copy
-            && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Split && last.tag == asked.tag);
-        if state.status != PairStatus::Pair && !is_interrupted {
-            return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
-        }
+        splittable(pair, &state, asked)?;
         let verb = Verb { order: Some(order), ..self.verb(pair, asked, PairVerb::Split) };
         Pass { verb }.forward(&mut state)
     }
@@ -93,7 +87,7 @@ impl PairDriver for ImagePairs {
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
             return Ok(report);
         }
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.back(&mut state)
     }
 
@@ -112,7 +106,7 @@ impl PairDriver for ImagePairs {
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
         let state =
             State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         let asked = Asked { tag: Tag(String::new()), token: state.token, work };
         Pass { verb: self.verb(pair, &asked, PairVerb::Restore) }.difference(&state)
     }
@@ -150,9 +144,7 @@ impl PairDriver for ImagePairs {
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         guard::nested(pair)?;
         let (lock, mut state): (_, State) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         overwrite::begin(&self.verb(pair, asked, PairVerb::Overwrite), &lock, &mut state, at)
     }
 
@@ -179,18 +171,5 @@ impl PairDriver for ImagePairs {
         } else {
             "what was cached of the image file is forgotten"
         })
-    }
-}
-
-fn restoring(pair: &PairRef) -> Failure {
-    unusable(pair, PairStatus::Rcpy, "PSUS, since its image is the only whole copy")
-        .with_help("complete the restore, then run again")
-}
-
-/// Only a split pair, or one whose restore was interrupted, has an image to restore.
-fn needs_image(pair: &PairRef, state: &State) -> Result<(), Failure> {
-    match state.status {
-        PairStatus::Psus | PairStatus::Rcpy => Ok(()),
-        status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
     }
 }

@@ -18,7 +18,7 @@ use std::{
 use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairVerb};
 
 use super::{
-    book::{NEW, Verb, done, open, open_or_new, unusable},
+    book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     image::{self, state::copy_of, volume::Volume},
     pairs::{Asked, Content, Difference, PairDriver},
 };
@@ -78,9 +78,7 @@ impl PairDriver for QemuPairs {
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         let _ = guard::primary(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Resync) }.forward(&mut state)
     }
 
@@ -89,11 +87,7 @@ impl PairDriver for QemuPairs {
         if let Some(report) = done(&state, asked, PairVerb::Split, PairStatus::Psus) {
             return Ok(report);
         }
-        let is_interrupted = state.status == PairStatus::Copy
-            && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Split && last.tag == asked.tag);
-        if state.status != PairStatus::Pair && !is_interrupted {
-            return Err(unusable(pair, state.status, "PAIR to be split").with_help("resync it first"));
-        }
+        splittable(pair, &state, asked)?;
         if !follows(pair, &state)? {
             return Err(unusable(pair, PairStatus::Psue, "PAIR to be split").with_help(
                 "QEMU has been started anew since the resync, or the copy was changed: resync the pair again",
@@ -108,7 +102,7 @@ impl PairDriver for QemuPairs {
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
             return Ok(report);
         }
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         let _ = guard::primary(pair)?;
         Pass { verb: self.verb(pair, asked, PairVerb::Restore) }.back(&mut state)
     }
@@ -128,7 +122,7 @@ impl PairDriver for QemuPairs {
     fn difference(&self, pair: &PairRef, _: &Work) -> Result<Difference, Failure> {
         let state =
             State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
-        needs_image(pair, &state)?;
+        has_image(pair, &state)?;
         differs(pair, Some(&state))
     }
 
@@ -157,9 +151,7 @@ impl PairDriver for QemuPairs {
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
         let (lock, mut state): (_, State) = open_or_new(pair, asked, self.clock.now())?;
-        if state.status == PairStatus::Rcpy {
-            return Err(restoring(pair));
-        }
+        not_restoring(pair, &state)?;
         // A QEMU that is gone has nothing open.
         if let Some(mut daemon) = Daemon::find(pair)? {
             daemon.sweep(state.extra.base)?;
@@ -215,17 +207,4 @@ fn differs(pair: &PairRef, state: Option<&State>) -> Result<Difference, Failure>
     };
     let examples = if bytes == 0 { Vec::new() } else { vec![example] };
     Ok(Difference { replaced: bytes.div_ceil(BLOCK), bytes, examples, ..Difference::default() })
-}
-
-fn restoring(pair: &PairRef) -> Failure {
-    unusable(pair, PairStatus::Rcpy, "PSUS, since its image is the only whole copy")
-        .with_help("complete the restore, then run again")
-}
-
-/// Only a split pair, or one whose restore was interrupted, has an image to restore.
-fn needs_image(pair: &PairRef, state: &State) -> Result<(), Failure> {
-    match state.status {
-        PairStatus::Psus | PairStatus::Rcpy => Ok(()),
-        status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
-    }
 }

@@ -172,7 +172,8 @@ impl Bench {
         Self::made(Arc::new(windows), clock)
     }
 
-    fn made(windows: Arc<dyn WindowKeeper>, clock: Arc<dyn Clock>) -> Self {
+    /// The same, with both.
+    pub(crate) fn made(windows: Arc<dyn WindowKeeper>, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("documents")).unwrap();
         std::fs::write(directory.path().join("documents/a.txt"), "one").unwrap();

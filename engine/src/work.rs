@@ -1,6 +1,9 @@
 //! One step at work on this host: what it is given, and its calls, each on a thread that may block.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use resplit_operations::{
@@ -37,8 +40,8 @@ pub(crate) struct Task {
     pub binding: Arc<Binding>,
     pub facts: Facts,
     pub token: u64,
-    /// The window inside which it runs while something is held still: since when, and its budget.
-    pub window: Option<(Timestamp, Period)>,
+    /// The window inside which it runs while something is held still.
+    pub window: Option<OpenWindow>,
     pub work: Work,
 }
 
@@ -128,16 +131,12 @@ impl Task {
     }
 
     /// How long it may take from now on: what the step was given, and no longer than its window holds.
-    pub(crate) fn limit(&self, engine: &Engine) -> Limit {
+    pub(crate) fn limit(&self) -> Limit {
         let given = self.step.timeout.map(Period::duration);
-        let window = self.window.map(|(opened, budget)| {
-            let now = engine.clock.now();
-            let length = Duration::try_from(now.duration_since(opened)).unwrap_or_default();
-            (budget.duration().saturating_sub(length), opened, budget)
-        });
-        match (given, window) {
-            (given, Some((left, opened, budget))) if given.is_none_or(|given| left <= given) => {
-                Limit { after: Some(left), window: Some((opened, budget)) }
+        let left = |window: OpenWindow| window.budget.duration().saturating_sub(window.since.elapsed());
+        match (given, self.window) {
+            (given, Some(window)) if given.is_none_or(|given| left(window) <= given) => {
+                Limit { after: Some(left(window)), window: Some(window) }
             }
             (given, _) => Limit { after: given, window: None },
         }
@@ -207,7 +206,7 @@ impl Task {
         let ended = ended.unwrap_or_else(|error| Err(failures::defect(&error)));
         // It may have ended just in time; then it is done, not late. One that an operator stopped is that.
         ended.map_err(|failure| match failure.class {
-            FailureClass::Cancelled if !whole.is_cancelled() => limit.passed(engine.clock.now()),
+            FailureClass::Cancelled if !whole.is_cancelled() => limit.passed(),
             _ => failure,
         })
     }
@@ -217,8 +216,19 @@ impl Task {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limit {
     after: Option<Duration>,
-    /// The window whose end it is: since when it is open, and its budget.
-    window: Option<(Timestamp, Period)>,
+    /// The window whose end it is.
+    window: Option<OpenWindow>,
+}
+
+/// A window while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenWindow {
+    /// Since when, for people.
+    pub opened: Timestamp,
+    /// Since when, by a clock that nobody sets.
+    pub since: Instant,
+    /// How long it may be open.
+    pub budget: Period,
 }
 
 impl Limit {
@@ -228,12 +238,12 @@ impl Limit {
     }
 
     /// That it has passed.
-    fn passed(self, now: Timestamp) -> Failure {
-        let Some((opened, budget)) = self.window else {
+    fn passed(self) -> Failure {
+        let Some(OpenWindow { opened, since, budget }) = self.window else {
             let limit = Period(u64::try_from(self.after.unwrap_or_default().as_millis()).unwrap_or(u64::MAX));
             return Failure::unknown(format!("it was stopped after its limit of {limit}"));
         };
-        let length_ms = u64::try_from(now.duration_since(opened).as_millis()).unwrap_or_default();
+        let length_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
         Failure::unknown(format!(
             "it was stopped when the window's budget of {} ms was used up, after {length_ms} ms",
             budget.0

@@ -49,7 +49,7 @@ pub(crate) async fn attempt(
             Course::Ask => return (StepEnd::Failed { failure: unasked() }, again),
         }
         // What was stopped over its limit is only waited for: it has had its time.
-        let limit = if matches!(known, Known::InDoubt(_)) { Limit::grace() } else { task.limit(engine) };
+        let limit = if matches!(known, Known::InDoubt(_)) { Limit::grace() } else { task.limit() };
         known = match task.clone().run(engine, intent.clone(), limit).await {
             Ok(outcome) => return (StepEnd::Done { outcome, adopted: None }, again),
             Err(failure) => match (known, failure.class) {

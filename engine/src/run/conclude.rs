@@ -104,6 +104,9 @@ impl Driver {
         match end {
             StepEnd::Done { outcome, adopted } => {
                 let is_seen = adopted.is_none() && began_here.is_some();
+                if matches!(self.state.step(node).action, Action::Quiesce(_)) {
+                    let _ = self.opened.insert(node, Instant::now());
+                }
                 self.conclude_done(transaction, node, &outcome)?;
                 let took_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
                 if is_seen {

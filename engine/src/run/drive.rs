@@ -80,6 +80,8 @@ pub(crate) struct Driver {
     pub(super) held: usize,
     /// When each began, by the wall clock for people, and by one that nobody sets for how long it took.
     pub(super) began: BTreeMap<NodeIndex, (Timestamp, Instant)>,
+    /// When each quiesce that ended here opened its window, by a clock that nobody sets.
+    pub(super) opened: BTreeMap<NodeIndex, Instant>,
     /// Tries of this turn of the run, which is what `retry` limits.
     pub(super) tries: BTreeMap<NodeIndex, u32>,
 }
@@ -89,8 +91,22 @@ impl Driver {
         let (sender, receiver) = mpsc::unbounded_channel();
         let site = Arc::new(state.plan.site.clone());
         let (binding, began, tries) = (Arc::new(binding), BTreeMap::new(), BTreeMap::new());
+        let opened = BTreeMap::new();
         let held = state.order().iter().filter(|node| is_held(&state, **node)).count();
-        Self { engine, state, control, binding, site, sender, receiver, running: 0, held, began, tries }
+        Self {
+            engine,
+            state,
+            control,
+            binding,
+            site,
+            sender,
+            receiver,
+            running: 0,
+            held,
+            began,
+            opened,
+            tries,
+        }
     }
 
     /// Takes every step as far as it goes: until all are over, or what is not waits for an operator. After an error

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use resplit_operations::{
     action::Action,
@@ -10,7 +9,6 @@ use resplit_operations::{
     operation::{On, QuiesceMode},
     pair::Tag,
     plan::PlanStep,
-    units::Period,
 };
 use resplit_steps::{context::Work, contract::Intent};
 
@@ -24,7 +22,7 @@ use crate::{
     failures,
     peers::{PAUSE, TRIES},
     protocol::{Event, StepEnd, StepMessage, StepRequest, What},
-    work::Task,
+    work::{OpenWindow, Task},
 };
 
 /// Progress is told at most this often.
@@ -52,8 +50,8 @@ pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
 /// The window inside which a step stands, if something is held still in it: since when, and its budget. `online` holds
 /// nothing: its budget is what is told, and stops nobody. What undoes something, or runs whatever happened, has its own
 /// time.
-fn window(driver: &Driver, node: NodeIndex) -> Option<(Timestamp, Period)> {
-    let since = driver.state.facts.quiesced?;
+fn window(driver: &Driver, node: NodeIndex) -> Option<OpenWindow> {
+    let opened = driver.state.facts.quiesced?;
     let step = driver.state.step(node);
     let (Action::Split(_) | Action::Command(_)) = &step.action else { return None };
     if step.on != On::Success || driver.state.owner(node).is_some() {
@@ -61,7 +59,10 @@ fn window(driver: &Driver, node: NodeIndex) -> Option<(Timestamp, Period)> {
     }
     let quiesce = driver.state.window_of(node)?;
     match &driver.state.step(quiesce).action {
-        Action::Quiesce(of) if of.mode == QuiesceMode::Freeze => Some((since, of.window)),
+        Action::Quiesce(of) if of.mode == QuiesceMode::Freeze => {
+            let since = *driver.opened.get(&quiesce)?;
+            Some(OpenWindow { opened, since, budget: of.window })
+        }
         _ => None,
     }
 }

@@ -21,7 +21,14 @@ use crate::{
 
 /// The machine's clock, set back or forward by so many hours.
 #[derive(Default)]
-struct SetClock(AtomicI64);
+pub(super) struct SetClock(AtomicI64);
+
+impl SetClock {
+    /// Sets it.
+    pub(super) fn add_hours(&self, hours: i64) {
+        let _ = self.0.fetch_add(hours, Ordering::SeqCst);
+    }
+}
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {

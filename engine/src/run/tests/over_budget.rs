@@ -15,6 +15,7 @@ use resplit_steps::{
     failure::Failure,
 };
 
+use super::clock::SetClock;
 use crate::{
     protocol::{Again, RunDetail, RunStatus, StepStatus},
     service::Service,
@@ -83,7 +84,7 @@ fn attempts(run: &RunDetail, step: &str) -> u32 {
     run.step_list.iter().find(|found| found.step.as_str() == step).unwrap().attempts
 }
 
-fn lengths(run: &RunDetail) -> Vec<u64> {
+fn lengths_of(run: &RunDetail) -> Vec<u64> {
     run.windows.iter().map(|window| window.length_ms).collect()
 }
 
@@ -91,7 +92,7 @@ fn lengths(run: &RunDetail) -> Vec<u64> {
 async fn a_window_over_its_budget_runs_again_from_the_resync_on_and_both_are_kept() {
     let (run, commands) = run(&[180_001, 20]).await;
     assert_eq!(run.summary.status, RunStatus::Done, "{run:?}");
-    assert_eq!(lengths(&run), [180_001, 20]);
+    assert_eq!(lengths_of(&run), [180_001, 20]);
     for step in ["resync", "before-quiesce-1", "quiesce", "split", "thaw"] {
         assert_eq!(attempts(&run, step), 2, "{step}");
         let found = run.step_list.iter().find(|found| found.step.as_str() == step).unwrap();
@@ -109,7 +110,7 @@ async fn a_window_over_its_budget_runs_again_from_the_resync_on_and_both_are_kep
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_window_over_its_budget_is_the_last() {
     let (run, _) = run(&[180_001, 190_000]).await;
-    assert_eq!(lengths(&run), [180_001, 190_000]);
+    assert_eq!(lengths_of(&run), [180_001, 190_000]);
     let failed = failure(&run.summary);
     assert!(failed.message.contains("180000 ms") && failed.message.contains("190000 ms"), "{failed}");
     assert!(failed.help.is_some());
@@ -120,5 +121,23 @@ async fn a_second_window_over_its_budget_is_the_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_window_is_measured_too() {
     let (run, _) = run(&[7]).await;
-    assert_eq!((lengths(&run), attempts(&run, "resync")), (vec![7], 1));
+    assert_eq!((lengths_of(&run), attempts(&run, "resync")), (vec![7], 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_set_forward_inside_a_window_does_not_use_its_budget_up() {
+    let lengths = Lengths { open: Mutex::default(), lengths: Mutex::new([20].into()) };
+    let clock = Arc::new(SetClock::default());
+    let bench = Bench::made(Arc::new(lengths), Arc::<SetClock>::clone(&clock));
+    let operation = format!(
+        "{DOCUMENTS}quiesce: {{ mode: freeze, window: 3m }}\nhooks: {{ in_window: [ {{ argv: [wait, window] }} ] }}\n"
+    );
+    let run = bench.offer().submit(bench.submit(&operation)).await.unwrap().run;
+    tokio::time::timeout(Duration::from_secs(60), bench.commands.until(1)).await.unwrap();
+    clock.add_hours(5);
+    bench.commands.let_go("window", true);
+    let ended = tokio::time::timeout(Duration::from_secs(60), bench.ended(&run)).await.unwrap();
+    assert_eq!(ended.status, RunStatus::Done);
+    let run = bench.offer().run(run).await.unwrap();
+    assert_eq!((attempts(&run, "split"), lengths_of(&run)), (1, vec![20]));
 }

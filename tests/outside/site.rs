@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -110,17 +111,18 @@ impl Site {
     pub(crate) fn engines(&self) -> Vec<i32> {
         let state = |name: &str| fs::read_to_string(self.path(name).join("lock")).ok();
         let held = ["state", "state-backup"].into_iter().filter_map(state);
-        let of_engine = |pid: &i32| {
-            let name = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&name).contains("resplit")
-        };
-        held.filter_map(|text| text.trim().parse().ok()).filter(of_engine).collect()
+        held.filter_map(|text| text.trim().parse().ok()).filter(|pid| is_engine(*pid)).collect()
     }
 
-    /// Ends this site's engines at once, as `kill -9` does.
+    /// Ends this site's engines at once, as `kill -9` does, and waits until they have ended: on a busy machine that is a
+    /// moment after they were killed. One that waits for a disk may take longer; whoever minds asks.
     pub(crate) fn kill_engines(&self) {
-        for pid in self.engines() {
-            kill(pid, "KILL");
+        let (killed, began) = (self.engines(), Instant::now());
+        for pid in &killed {
+            kill(*pid, "KILL");
+        }
+        while killed.iter().any(|pid| is_engine(*pid)) && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -159,6 +161,12 @@ impl Drop for Site {
             kill(pid, "TERM");
         }
     }
+}
+
+/// Whether a process is an engine, and has not ended.
+fn is_engine(pid: i32) -> bool {
+    let name = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&name).contains("resplit")
 }
 
 /// Sends a signal with the system's own program.

@@ -25,6 +25,7 @@ use crate::{
 mod blocks;
 mod delete;
 mod filesystem;
+mod found;
 pub(super) mod guard;
 pub(super) mod opening;
 pub(super) mod overwrite;

@@ -6,8 +6,9 @@ use resplit_operations::pair::{CopyReport, PairRef};
 
 use super::{
     blocks::{Blocks, Header},
+    found::Found,
     guard,
-    scan::{Found, Scan},
+    scan::Scan,
     state::{BLOCKS, NEW_BLOCKS, Seen, State, copy_of},
     verify::verify,
     volume::Volume,

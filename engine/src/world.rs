@@ -45,7 +45,8 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
     Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all() })
 }
 
-fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
+/// A pair, and what its driver says of it.
+pub(crate) fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
     let driver = engine.drivers.pairs(kind);
     let state = driver.clone().and_then(|driver| driver.status(pair)).map(|mut state| {
         if let Some(last) = state.last.as_ref().filter(|last| last.ended.is_none()) {

@@ -1,5 +1,7 @@
 //! Records: the backups that exist on a host; and the changes that steps make to a catalog.
 
+mod exported;
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use crate::{
     operation::QuiesceMode,
     pair::CopyReport,
 };
+
+pub use self::exported::ExportFile;
 
 /// One backup that exists on this host. The fields of the field (domain: catalog records), and what else is needed
 /// to know whether its images are still there.
@@ -238,17 +242,4 @@ impl Origin {
         let bytes = serde_json::to_vec(&origin).unwrap_or_default();
         blake3::hash(&bytes).to_hex().to_string()
     }
-}
-
-/// What `export` writes and `import` reads: one record, with a digest, in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportFile {
-    /// The version of this format: 1.
-    pub format: u32,
-    /// What the source host says of the backup.
-    pub origin: Origin,
-    /// Whether the image is wanted on tape.
-    pub tape_wanted: bool,
-    /// [`Origin::digest`].
-    pub digest: String,
 }

@@ -6,6 +6,7 @@ mod accepted;
 mod another_boot;
 mod array;
 mod btrfs;
+mod catalogs;
 mod concurrent;
 mod damaged;
 mod drift;

@@ -8,7 +8,7 @@ use resplit_operations::ids::StepId;
 use resplit_operations::ids::VolumeId;
 use resplit_operations::pair::PairRef;
 use resplit_operations::pair::PairState;
-use resplit_operations::record::{Record, VolumeSource};
+use resplit_operations::record::{ExportFile, Record, VolumeSource};
 use resplit_operations::site::Library;
 use resplit_operations::site::PairDriverKind;
 use resplit_steps::contract::Preview;
@@ -143,4 +143,24 @@ pub enum RecordVerb {
     Unlock,
     /// Give up on having it on tape: its pairs may be chosen again.
     Waive,
+    /// Forget it. What it describes stays where it is, until that is overwritten.
+    Delete,
+}
+
+/// Asks a host to enter an exported record into its catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnterRequest {
+    /// What was exported.
+    pub file: ExportFile,
+    /// The pairs of its volumes, each with the volume's driver, as the site has them now.
+    pub pairs: Vec<(PairDriverKind, PairRef)>,
+}
+
+/// How that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The record as it is in the catalog.
+    pub record: Record,
+    /// Whether it was there already.
+    pub was_there: bool,
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::record::{ExportFile, TapeState};
+use resplit_operations::record::ExportFile;
 
 use crate::{
     context::Context,
@@ -14,9 +14,6 @@ use crate::{
     facts::{ExportFact, Facts},
     failure::Failure,
 };
-
-/// The version of the exported file's format.
-pub(super) const FORMAT: u32 = 1;
 
 pub(super) struct Export;
 
@@ -58,12 +55,7 @@ impl Step for Export {
         let record = context.facts.record.as_ref();
         let record =
             record.ok_or_else(|| Failure::permanent("this run has made no record that could be exported"))?;
-        let file = ExportFile {
-            format: FORMAT,
-            digest: record.origin.digest(),
-            origin: record.origin.clone(),
-            tape_wanted: record.tape == TapeState::Wanted,
-        };
+        let file = ExportFile::of(record);
         let bytes = serde_json::to_vec_pretty(&file)
             .map_err(|error| Failure::permanent(format!("cannot serialise backup {}: {error}", record.id)))?;
         let path = path(context);

@@ -109,7 +109,7 @@ fn a_record_is_only_entered_while_its_pair_holds_its_image() {
 #[test]
 fn the_last_record_that_leads_to_its_data_goes_only_when_that_is_said() {
     let alone = "protect: { filesystem: documents, volumes: [documents] }\n";
-    let site = Site::new(&TWO_PAIRS, &[("alone", alone), ("documents", DOCUMENTS)]);
+    let site = Site::new(TWO_PAIRS, &[("alone", alone), ("documents", DOCUMENTS)]);
     small_tree(&site.path("documents"));
     site.succeed(&["run", "alone"]);
     let said = shown(&site, &["catalog", "delete", "1", "--dry-run"], 4);

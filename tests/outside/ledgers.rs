@@ -43,7 +43,7 @@ fn a_tape_round_trip_gives_the_ids_of_the_field() {
 #[test]
 fn each_host_counts_its_own_ids_and_keeps_those_of_the_source() {
     let alone = "protect: { filesystem: documents, volumes: [documents] }\n";
-    let site = Site::new(&TWO_PAIRS, &[("alone", alone), ("documents", DOCUMENTS)]);
+    let site = Site::new(TWO_PAIRS, &[("alone", alone), ("documents", DOCUMENTS)]);
     small_tree(&site.path("documents"));
     site.succeed(&["run", "alone"]);
     site.succeed(&["run", "alone"]);

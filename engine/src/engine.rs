@@ -162,6 +162,18 @@ impl Engine {
         }
     }
 
+    /// Returns once the store cannot be written any more: nothing that is done could be recorded, and the engine must end.
+    pub async fn store_failed(&self) {
+        self.store.failed().await;
+    }
+
+    /// Closes the store in order, of an engine that does nothing any more. May block.
+    pub fn close(self: Arc<Self>) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        drop(self);
+        store.close()
+    }
+
     /// Refuses what would change something while what is stored is damaged.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
         self.store.damage().map_or(Ok(()), |damage| Err(StoreError::ReadOnly(damage)))

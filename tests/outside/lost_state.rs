@@ -23,7 +23,7 @@ fn lose(site: &Site) {
     }
 }
 
-fn of_kind<'l>(left: &'l Value, kind: &str) -> Vec<&'l Value> {
+pub(crate) fn of_kind<'l>(left: &'l Value, kind: &str) -> Vec<&'l Value> {
     left.as_array().unwrap().iter().filter(|row| row["kind"] == kind).collect()
 }
 

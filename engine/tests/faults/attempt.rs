@@ -152,7 +152,8 @@ fn tree(root: &Path) -> Vec<String> {
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
-            let (shown, kind) = (path.strip_prefix(root).unwrap().to_owned(), path.symlink_metadata().unwrap());
+            let (shown, kind) =
+                (path.strip_prefix(root).unwrap().to_owned(), path.symlink_metadata().unwrap());
             let content = if kind.is_symlink() {
                 fs::read_link(&path).unwrap().display().to_string()
             } else if kind.is_dir() {

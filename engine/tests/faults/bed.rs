@@ -194,7 +194,8 @@ impl Bed {
     }
 
     pub(crate) fn leftovers(&self) -> LeftoversRequest {
-        let resting = self.checked.site.volumes.keys().map(|id| (id.clone(), (Self::id(), UsualState::Split)));
+        let resting =
+            self.checked.site.volumes.keys().map(|id| (id.clone(), (Self::id(), UsualState::Split)));
         LeftoversRequest { site: self.site(), resting: resting.collect(), filesystems: [].into() }
     }
 

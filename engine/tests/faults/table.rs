@@ -11,7 +11,16 @@ use crate::{
 
 /// How what was asked for ended, and what became of it afterwards.
 const COLUMNS: [&str; 11] = [
-    "not met", "done", "not closed", "not started", "refused", "failed", "parked", "ended", "resumed", "made anew",
+    "not met",
+    "done",
+    "not closed",
+    "not started",
+    "refused",
+    "failed",
+    "parked",
+    "ended",
+    "resumed",
+    "made anew",
     "given up",
 ];
 
@@ -58,8 +67,14 @@ impl Table {
         let mut told = String::new();
         for (place, calls) in counted {
             let by_error = Error::ALL.map(|error| format!("{} {}", calls.suiting(error), name(error)));
-            writeln!(told, "\n{}: {} calls; that can fail with: {}", place.name(), calls.all(), by_error.join(", "))
-                .unwrap();
+            writeln!(
+                told,
+                "\n{}: {} calls; that can fail with: {}",
+                place.name(),
+                calls.all(),
+                by_error.join(", ")
+            )
+            .unwrap();
         }
         let (seconds, wrong) = (self.began.elapsed().as_secs(), self.wrong.len());
         write!(told, "{tried} faults in {seconds} s, {wrong} wrong\n{:24}", "").unwrap();

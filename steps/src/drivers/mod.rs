@@ -9,6 +9,7 @@ use crate::failure::Failure;
 pub mod array;
 mod book;
 pub mod btrfs;
+pub mod clocks;
 pub mod command;
 pub mod directory;
 pub mod identity;

@@ -221,6 +221,14 @@ impl Engine {
         BackupId(self.next_backup.fetch_add(1, Ordering::SeqCst))
     }
 
+    /// Sees to it that the next backup ID is above `seen`: another host may remember more than a store that was lost.
+    pub(crate) fn outrun(&self, seen: BackupId) {
+        // Whatever a damaged record says, there must be IDs left.
+        if seen.0 < BackupId::MAX {
+            let _ = self.next_backup.fetch_max(seen.0.saturating_add(1), Ordering::SeqCst);
+        }
+    }
+
     /// The place of a duty among those that stand.
     pub(crate) fn next_duty(&self) -> u64 {
         self.next_duty.fetch_add(1, Ordering::SeqCst)

@@ -10,6 +10,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bed;
+mod held;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../outside/mounted.rs"]
+mod mounted;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../outside/site.rs"]
 mod site;

@@ -12,7 +12,7 @@ use resplit_test_disk::{Disk, Error, Fault, Mounted as OnDisk};
 use crate::{
     mounted::{Mounted, run},
     site::{DOCUMENTS, Site, TWO_PAIRS, copy_tree, kill, small_tree, told},
-    world::{assert_sound, gone, settle},
+    world::{assert_sound, ended, gone, json, settle},
 };
 
 /// Nothing takes longer, unless it hangs.
@@ -72,7 +72,7 @@ fn until(what: &str, so: impl Fn() -> bool) {
 }
 
 /// Waits for the end of the program, which must come.
-fn ended(run: Child) -> String {
+fn end_of(run: Child) -> String {
     let pid = i32::try_from(run.id()).unwrap();
     let output = std::thread::spawn(move || run.wait_with_output().unwrap());
     assert!(gone(pid, LIMIT), "the run hangs");
@@ -109,7 +109,7 @@ fn a_window_is_closed_although_the_disk_with_the_state_fails_in_it() {
             assert!(failed.elapsed() < Duration::from_secs(15), "{error:?}: it is still frozen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let said = ended(run);
+        let said = end_of(run);
         assert!(failing.disk.lift() > 0, "{error:?}: nothing failed: {said}");
         finish(site, "documents");
         assert_sound(site, &[("fileserver", "state"), ("backupserver", "state-backup")]);
@@ -121,13 +121,22 @@ fn a_window_is_closed_although_the_disk_with_the_state_fails_in_it() {
 /// What an operator does once the disk is well again: takes up what failed, and runs it again.
 fn finish(site: &Site, operation: &str) {
     settle(site);
-    for run in site.json(&["runs"]).as_array().unwrap() {
+    for run in json(site, &["runs"]).as_array().unwrap() {
+        let name = run["run"].as_str().unwrap();
+        // What could not be asked about can be now.
+        for step in run["questions"].as_object().into_iter().flat_map(|questions| questions.keys()) {
+            let answered = ended(site, &["answer", name, step, "redo"]);
+            assert!(answered.status.success(), "{}", told(&answered));
+        }
         if run["status"] == "failed" {
-            let _ = site.output(&["resume", run["run"].as_str().unwrap()]);
+            let _ = ended(site, &["resume", name]);
         }
     }
-    site.succeed(&["run", operation]);
-    site.succeed(&["run", operation]);
+    settle(site);
+    for _ in 0..2 {
+        let again = ended(site, &["run", operation]);
+        assert!(again.status.success(), "{}", told(&again));
+    }
     assert_eq!(site.json(&["leftovers"]), serde_json::json!([]));
 }
 
@@ -165,7 +174,7 @@ fn an_image_is_unmounted_although_the_disk_with_the_state_fails_meanwhile() {
         let run = site.spawn(&["run", "disk"]);
         until("no image is mounted", || is_mounted(&place));
         failing.fail(error);
-        let _ = ended(run);
+        let _ = end_of(run);
         assert!(failing.disk.lift() > 0, "{error:?}: nothing failed");
         finish(site, "disk");
         assert!(!is_mounted(&place), "{error:?}: an image is still mounted");

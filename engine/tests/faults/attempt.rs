@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use resplit_engine::{
-    protocol::{LeftoverKind, RecordVerb, RunStatus},
+    protocol::{Answer, AnswerRequest, LeftoverKind, RecordVerb, RunStatus},
     service::Service,
 };
 use resplit_operations::{
@@ -24,7 +24,7 @@ pub(crate) struct Came {
     pub(crate) met: bool,
     /// How the first ended that did not end well: the engine's start, the backup, or the restore.
     pub(crate) ended: &'static str,
-    /// What became of runs that had failed, when they were resumed: resumed, or made anew.
+    /// What became of the last run that had not ended well, once the disk was well again.
     pub(crate) resumed: Option<&'static str>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn attempt(bed: &Bed, point: &Point) -> Came {
 
     let life = Life::open(&bed.root()).unwrap_or_else(|text| panic!("no engine opens it: {text}"));
     assert!(life.is_whole(), "the store is damaged");
-    let resumed = take_up(bed, &life);
+    let resumed = take_up(&life);
     let backups = on_tape(&life);
     assert!(backups.len() >= 2, "what was on tape before is lost: {backups:?}");
     let is_backed_up = asked.first() == Some(&Asked::Done);
@@ -79,16 +79,19 @@ fn disturbed(bed: &Bed) -> (Vec<Asked>, &'static str) {
     (asked, ended)
 }
 
-/// Does what an operator does: takes up again what has failed, gives up what waits for an answer, and what was to go to
-/// tape and does not.
-fn take_up(bed: &Bed, life: &Life) -> Option<&'static str> {
+/// Does what an operator does: takes up again what has failed, has asked again what could not be told, and gives up what
+/// was to go to tape and does not.
+fn take_up(life: &Life) -> Option<&'static str> {
     let mut resumed = None;
     let mut runs = life.settled();
     runs.reverse();
     for run in runs {
-        if let RunStatus::Parked { .. } = run.status {
-            life.ask(life.offer.cancel(run.run.clone())).unwrap();
-            resumed = Some("given up");
+        if let RunStatus::Parked { questions } = run.status {
+            for step in questions.into_keys() {
+                let answer = AnswerRequest { step, answer: Answer::Redo };
+                life.ask(life.offer.answer(run.run.clone(), answer)).unwrap();
+            }
+            resumed = Some("answered");
         } else if matches!(run.status, RunStatus::Failed { .. }) {
             match life.resume(&run.run) {
                 Asked::Done => resumed = Some("resumed"),
@@ -97,14 +100,16 @@ fn take_up(bed: &Bed, life: &Life) -> Option<&'static str> {
             }
         }
     }
-    let _ = life.settled();
+    for run in life.settled() {
+        let is_parked = matches!(run.status, RunStatus::Parked { .. });
+        assert!(!is_parked, "it is asked again what can be told now: {:?}", run.status);
+    }
     for record in life.ask(life.offer.catalog()).unwrap() {
         if record.tape == TapeState::Wanted && record.is_current() {
             // That of the same backup may have been waived with it.
             let _ = life.ask(life.offer.record(record.id, RecordVerb::Waive));
         }
     }
-    let _ = bed;
     resumed
 }
 

@@ -170,6 +170,11 @@ impl Bed {
         std::os::unix::fs::symlink("reports/b.txt", primary.join("latest")).unwrap();
     }
 
+    /// What a parked run holds is not waited for.
+    fn options() -> RunOptions {
+        RunOptions { no_wait: true, ..RunOptions::default() }
+    }
+
     fn id() -> OperationId {
         OperationId::from("documents")
     }
@@ -177,7 +182,7 @@ impl Bed {
     pub(crate) fn backup(&self) -> Submit {
         let operation = &self.checked.operations[&Self::id()];
         let plan = compile::backup(&self.checked.site, &self.root(), &Self::id(), operation).unwrap();
-        Submit { plan, options: RunOptions::default(), measure: false }
+        Submit { plan, options: Self::options(), measure: false }
     }
 
     /// The newest backup, from tape, in place.
@@ -186,7 +191,7 @@ impl Bed {
         let request = RestoreRequest { from: RestoreFrom::Tape, paths: Vec::new(), to: None };
         let plan =
             compile::restore(&self.checked.site, &self.root(), &Self::id(), operation, &request).unwrap();
-        Submit { plan, options: RunOptions::default(), measure: false }
+        Submit { plan, options: Self::options(), measure: false }
     }
 
     fn site(&self) -> Site {

@@ -21,7 +21,7 @@ const COLUMNS: [&str; 11] = [
     "ended",
     "resumed",
     "made anew",
-    "given up",
+    "answered",
 ];
 
 pub(crate) struct Table {

@@ -93,16 +93,20 @@ fn by_name<'c>(
 fn newest<'c>(records: &[Known<'c>], asked: Asked<'_>) -> Result<&'c Origin, Stop> {
     let wanted = |record: &&Record| record.is_current() && asked.from.is_none_or(|from| is_on(record, from));
     let there = records.iter().map(|(_, record)| *record).filter(wanted);
-    let newest = there.max_by_key(|record| (record.origin.started, record.origin.original_id));
-    newest.map(|record| &record.origin).ok_or_else(|| {
-        let medium = match asked.from {
-            Some(RestoreFrom::Disk) => " on disk",
-            Some(RestoreFrom::Tape) => " on tape",
-            None => "",
-        };
-        Stop::new(Exit::Operator, format!("there is no backup of '{}'{medium} to restore", asked.operation))
+    resplit_operations::record::newest(there, |record| &record.origin)
+        .map(|record| &record.origin)
+        .ok_or_else(|| {
+            let medium = match asked.from {
+                Some(RestoreFrom::Disk) => " on disk",
+                Some(RestoreFrom::Tape) => " on tape",
+                None => "",
+            };
+            Stop::new(
+                Exit::Operator,
+                format!("there is no backup of '{}'{medium} to restore", asked.operation),
+            )
             .help("`resplit catalog list` lists the backups that exist")
-    })
+        })
 }
 
 fn gone(backup: &Origin, from: Option<RestoreFrom>, is_there: impl Fn(RestoreFrom) -> bool) -> Stop {

@@ -133,9 +133,7 @@ async fn run(arguments: &EngineArguments) -> ExitCode {
     if let Err(error) = &served {
         tracing::error!("the socket: {error}");
     }
-    let store = engine.store.clone();
-    drop(engine);
-    match tokio::task::spawn_blocking(move || store.close()).await {
+    match tokio::task::spawn_blocking(move || engine.close()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!("closing the store: {error}");
@@ -188,7 +186,7 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
             _ = terminated.recv() => return,
             _ = interrupted.recv() => return,
             () = engine.stop.notified() => return,
-            () = engine.store.failed() => {
+            () = engine.store_failed() => {
                 tracing::error!("the store cannot be written, so this engine ends; the next command starts another");
                 return;
             }
@@ -208,7 +206,7 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
                 tokio::select! {
                     _ = quiet.changed() => {}
                     _ = terminated.recv() => return,
-                    () = engine.store.failed() => {}
+                    () = engine.store_failed() => {}
                     () = tokio::time::sleep(idle) => {}
                 }
             }

@@ -57,6 +57,11 @@ pub(crate) async fn bind(
     if let Some(seen) = seen {
         engine.leases.outrun(&engine.store, seen)?;
     }
+    let records = worlds.values().flat_map(|world| &world.catalog);
+    let own = records.filter(|record| record.origin.source_host == engine.host);
+    if let Some(seen) = own.map(|record| record.origin.original_id).max() {
+        engine.outrun(seen);
+    }
     let known = Known { plan, options, worlds: &worlds, run, tape_bound };
     let binding = decide(&known)?;
     if let Some(rejected) = foreseen::rejections(plan, &binding.pairs).into_iter().next() {

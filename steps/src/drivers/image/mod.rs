@@ -14,6 +14,7 @@ use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairV
 
 use super::{
     book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
+    is_there,
     mounts::Holders,
     pairs::{Asked, Content, Difference, PairDriver},
 };
@@ -162,7 +163,7 @@ impl PairDriver for ImagePairs {
 
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure> {
         let copy = copy_of(pair);
-        if !copy.exists() {
+        if !is_there(&copy)? {
             return Ok("not needed: there is no copy yet");
         }
         let volume = Volume::open(&copy)?;

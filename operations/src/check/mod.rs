@@ -3,6 +3,7 @@
 
 mod cron;
 mod driver;
+mod lvm;
 mod operation;
 mod places;
 mod settings;

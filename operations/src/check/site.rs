@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated, settings};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, lvm, places, repeated, settings};
 use crate::{
     definitions::Drivers,
     report::{Problem, shown},
@@ -39,6 +39,7 @@ pub(crate) fn check(
         devices(volumes, problems);
         settings::check(volumes, drivers, problems);
         disks(volumes, problems);
+        lvm::check(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);

@@ -28,6 +28,11 @@ pub(crate) trait Bed: Send + Sync {
     /// By which name the test helper makes the driver.
     fn kind(&self) -> &'static str;
 
+    /// Whether a verb says how much was written: what LVM and the kernel copy by themselves, they do not count.
+    fn counts(&self) -> bool {
+        true
+    }
+
     /// The primary's tree while it is attached.
     fn tree(&self) -> PathBuf;
 

@@ -8,6 +8,7 @@ mod beds;
 mod cases;
 mod disks;
 mod table;
+mod uml;
 
 #[test]
 fn every_driver_keeps_the_contract() {

@@ -95,7 +95,7 @@ impl Halves<'_> {
 
     /// Makes a half; how much is copied to it is known, for once.
     fn add(&self, state: &mut State) -> Result<u64, Failure> {
-        state.extra.made = true;
+        state.extra.half_is_ours = true;
         state.extra.detaching = false;
         state.write(&self.verb.pair.secondary)?;
         let count = self.place.halves().count().max(1).to_string();
@@ -206,7 +206,7 @@ impl Halves<'_> {
             Form::Tracked(half) => self.merge(half, state)?,
             Form::Following => {}
         }
-        if state.extra.made && !matches!(form, Form::Detached(_)) {
+        if state.extra.half_is_ours && !matches!(form, Form::Detached(_)) {
             let left = self.place.halves().count().saturating_sub(2).to_string();
             let (primary, device) = (self.place.primary(), self.device());
             self.wait_synced(self.verb.asked.work)?;

@@ -21,7 +21,7 @@ pub(super) struct Known {
     /// Whether the image's journal was replayed.
     pub(super) replayed: bool,
     /// Whether the half of a mirror was made by us, and goes with the pair.
-    pub(super) made: bool,
+    pub(super) half_is_ours: bool,
     /// A half is being split off for good: a volume of its name is ours also without its tag.
     pub(super) detaching: bool,
 }

@@ -18,6 +18,7 @@ mod image;
 mod kills;
 mod ledgers;
 mod leftovers;
+mod lvm;
 mod lost_state;
 mod mounted;
 mod operators;

@@ -62,6 +62,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
         host: text(view, &["primary", "host"]),
         primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
+        wants_freeze: text(view, &["lvm", "kind"]).as_deref() == Some("raid1"),
         secondary_hosts: view
             .get("pairs")
             .into_iter()

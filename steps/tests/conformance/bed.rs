@@ -33,6 +33,11 @@ pub(crate) trait Bed: Send + Sync {
         true
     }
 
+    /// Whether a secondary that follows its primary can be overwritten; else it has to be split first.
+    fn overwrites_what_follows(&self) -> bool {
+        true
+    }
+
     /// The primary's tree while it is attached.
     fn tree(&self) -> PathBuf;
 

@@ -4,6 +4,7 @@ use resplit_operations::site::LvmKind;
 
 use super::{bed::Maker, disks::Disk};
 
+mod array;
 mod btrfs;
 mod directory;
 mod image;
@@ -33,6 +34,8 @@ pub(crate) fn rows() -> Vec<Row> {
         name,
         maker: qemu::Qemus::new(Disk::here(), format).map(|made| Box::new(made) as _),
     };
+    let array =
+        |name, copy_type| Row { name, maker: array::Arrays::new(copy_type).map(|made| Box::new(made) as _) };
     let lvm =
         |name, kind, holds| Row { name, maker: lvm::Volumes::new(kind, holds).map(|made| Box::new(made) as _) };
     vec![
@@ -48,6 +51,8 @@ pub(crate) fn rows() -> Vec<Row> {
         btrfs("btrfs, sent to another file system", true),
         qemu("qemu, raw", "raw"),
         qemu("qemu, qcow2", "qcow2"),
+        array("array, full copies", "shadow-image"),
+        array("array, snapshots", "thin-image"),
         lvm("lvm, snapshots", LvmKind::Snapshot, "ext4"),
         lvm("lvm, thin snapshots", LvmKind::Thin, "ext4"),
         lvm("lvm, halves of a mirror", LvmKind::Raid1, "ext4"),

@@ -19,7 +19,7 @@ pub(crate) fn create(maker: &dyn Maker) {
     assert!(!bed.pair().secondary.exists());
     bed.fill(b'a');
     let report = bed.resync("1/resync").unwrap();
-    assert!(report.entries > 0 && report.bytes > 0, "{report:?}");
+    assert!(report.bytes > 0 && (report.entries > 0 || !bed.counts()), "{report:?}");
     assert!(report.changed > 0 && report.copied > 0 || !bed.counts(), "{report:?}");
     let after = bed.status();
     assert_eq!((after.status, after.epoch, after.backed_up, after.token), (PairStatus::Pair, 1, 0, 1));

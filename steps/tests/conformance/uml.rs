@@ -10,7 +10,10 @@ fn rows(names: &str) -> Result<(), String> {
     let job = Job {
         before: LVM,
         argv: &[own.to_str().unwrap(), "--exact", "every_driver_keeps_the_contract", "--nocapture"],
-        environment: &[("CONFORMANCE_ROWS", names)],
+        environment: &[
+            ("CONFORMANCE_ROWS", names),
+            ("CONFORMANCE_CASES", &std::env::var("CONFORMANCE_CASES").unwrap_or_default()),
+        ],
         memory: 2048,
         limit: Duration::from_secs(900),
     };

@@ -89,15 +89,20 @@ impl LvmPairs {
 
 impl PairDriver for LvmPairs {
     fn status(&self, pair: &PairRef) -> Result<PairState, Failure> {
-        let Some(state) = State::read(pair)? else {
+        let Some(mut state) = State::read(pair)? else {
             return Ok(State::new(pair, self.clock.now()).public());
         };
-        let mut public = state.public();
-        public.status = match state.status {
-            PairStatus::Pair | PairStatus::Psus => seen(&Place::of(pair)?, &state)?,
-            status => status,
-        };
-        Ok(public)
+        loop {
+            let status = match state.status {
+                PairStatus::Pair | PairStatus::Psus => Place::of(pair).and_then(|place| seen(&place, &state)),
+                status => Ok(status),
+            };
+            // A verb may have begun between the two looks: what LVM said is then not of what the book said.
+            match State::read(pair)? {
+                Some(now) if now != state => state = now,
+                _ => return Ok(PairState { status: status?, ..state.public() }),
+            }
+        }
     }
 
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
@@ -237,7 +242,8 @@ impl PairDriver for LvmPairs {
 fn seen(place: &Place<'_>, state: &State) -> Result<PairStatus, Failure> {
     let follows = match place.lvm.kind {
         LvmKind::Snapshot | LvmKind::Thin => true,
-        LvmKind::Raid1 => raid::is_equal(place),
+        LvmKind::Raid1 if state.status == PairStatus::Pair => raid::is_equal(place)?,
+        LvmKind::Raid1 => false,
     };
     let is_so = match state.status {
         PairStatus::Pair => follows,

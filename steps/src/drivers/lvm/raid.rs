@@ -12,7 +12,7 @@ use super::{
     guard, names,
     place::Place,
     program::change,
-    report::{Volume, physical},
+    report::{Volume, mirror, physical},
     state::State,
     work::{progress, report, safe_point},
 };
@@ -125,7 +125,7 @@ impl Halves<'_> {
     pub(super) fn split(&self, state: &mut State) -> Result<CopyReport, Failure> {
         let form = self.form(state)?;
         match form {
-            Form::Following if state.status == PairStatus::Pair => self.is_equal(&self.place)?,
+            Form::Following if state.status == PairStatus::Pair => self.is_equal()?,
             Form::Following | Form::Tracked(_) if state.status == PairStatus::Copy => {}
             _ => {
                 let failure = unusable(self.verb.pair, PairStatus::Psue, "PAIR to be split");
@@ -218,11 +218,12 @@ impl Halves<'_> {
     fn wait_synced(&self, work: &Work) -> Result<(), Failure> {
         let mut pause = Duration::from_millis(20);
         loop {
-            let place = self.place.again()?;
-            progress(work, place.primary.size, place.primary.synced);
-            if self.is_equal(&place).is_ok() {
+            let mirror = mirror(&self.place.primary.device)?;
+            progress(work, self.place.primary.size, mirror.percent);
+            if mirror.is_equal {
                 return Ok(());
             }
+            let place = self.place.again()?;
             let half = place.half().ok_or_else(|| self.broken("its half is gone"))?;
             for one in [&place.primary, half] {
                 if !one.health.is_empty() {
@@ -236,11 +237,12 @@ impl Halves<'_> {
     }
 
     /// Refuses a mirror whose half is not equal.
-    fn is_equal(&self, place: &Place<'_>) -> Result<(), Failure> {
-        if is_equal(place) {
+    fn is_equal(&self) -> Result<(), Failure> {
+        let mirror = mirror(&self.place.primary.device)?;
+        if mirror.is_equal {
             return Ok(());
         }
-        let percent = place.primary.synced.map_or("not".to_owned(), |percent| format!("{percent} %"));
+        let percent = mirror.percent.map_or("not".to_owned(), |percent| format!("{percent:.0} %"));
         Err(Failure::refused(format!("the half of pair {} is {percent} equal", self.verb.pair.copy_group))
             .with_help("wait until the kernel has copied (lvs shows how far it is), then run again"))
     }
@@ -272,8 +274,7 @@ impl Halves<'_> {
 }
 
 /// Whether the half of a pair follows its primary, and is equal to it.
-pub(super) fn is_equal(place: &Place<'_>) -> bool {
-    let is_whole = place.primary.synced.is_some_and(|percent| percent >= 100.0);
-    // LVM writes the half in capitals as long as it is not.
-    is_whole && place.half().is_some_and(|half| half.is_hidden && half.attributes.starts_with('i') && half.health.is_empty())
+pub(super) fn is_equal(place: &Place<'_>) -> Result<bool, Failure> {
+    let follows = place.half().is_some_and(|half| half.is_hidden && half.health.is_empty());
+    Ok(follows && mirror(&place.primary.device)?.is_equal)
 }

@@ -1,6 +1,6 @@
 //! What LVM says of its volumes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -34,8 +34,6 @@ pub(super) struct Volume {
     pub(super) is_suspended: bool,
     /// How full a snapshot is, in per cent.
     pub(super) full: Option<f64>,
-    /// How much of a mirror is equal, in per cent.
-    pub(super) synced: Option<f64>,
     /// The physical volumes, or other logical ones, on which it lies.
     pub(super) on: Vec<String>,
     pub(super) pool: String,
@@ -44,7 +42,7 @@ pub(super) struct Volume {
 
 /// The fields that are asked for.
 const FIELDS: &str = "lv_name,lv_uuid,lv_attr,lv_tags,origin,lv_size,lv_layout,lv_merging,lv_snapshot_invalid,\
-                      lv_health_status,lv_device_open,lv_suspended,data_percent,sync_percent,devices,pool_lv,lv_dm_path";
+                      lv_health_status,lv_device_open,lv_suspended,data_percent,devices,pool_lv,lv_dm_path";
 
 /// A row of `lvs --reportformat json`: all its values are text.
 #[derive(Deserialize)]
@@ -62,7 +60,6 @@ struct Row {
     lv_device_open: String,
     lv_suspended: String,
     data_percent: String,
-    sync_percent: String,
     devices: String,
     pool_lv: String,
     lv_dm_path: PathBuf,
@@ -110,7 +107,6 @@ fn parse(said: &[u8]) -> Result<Vec<Volume>, Failure> {
             is_open: row.lv_device_open == "open",
             is_suspended: row.lv_suspended == "suspended",
             full: row.data_percent.parse().ok(),
-            synced: row.sync_percent.parse().ok(),
             on: device.filter(|one| !one.is_empty()).collect(),
             pool: row.pool_lv.trim_start_matches('[').trim_end_matches(']').to_owned(),
             device: row.lv_dm_path,
@@ -130,6 +126,33 @@ fn unknown(said: &[u8], why: &str) -> Failure {
     let shown: String = String::from_utf8_lossy(said).chars().take(MOST).collect();
     Failure::permanent(format!("what LVM says is not understood ({why}); it said: {}", shown.trim()))
         .with_help("lvm version: resplit knows the reports of 2.03")
+}
+
+/// How equal the parts of a mirror are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Mirror {
+    pub(super) is_equal: bool,
+    /// In per cent, of what is being copied.
+    pub(super) percent: Option<f64>,
+}
+
+/// Asks the kernel itself. `lvs` says 100 % and a part that is in sync also of one that was just merged, and is not copied
+/// to yet.
+pub(super) fn mirror(device: &Path) -> Result<Mirror, Failure> {
+    let name = device.file_name().unwrap_or_default().to_string_lossy();
+    let said = ask(&["dmsetup", "status", "--target", "raid", &name])?;
+    parse_mirror(&String::from_utf8_lossy(&said)).ok_or_else(|| unknown(&said, "it is no status of a mirror"))
+}
+
+/// `START LENGTH raid raid1 PARTS HEALTH DONE/ALL ACTION ...` (Documentation/admin-guide/device-mapper/dm-raid.rst): a part
+/// is `A` once it is alive and in sync.
+fn parse_mirror(said: &str) -> Option<Mirror> {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let [_, _, "raid", _, _, health, ratio, action, ..] = words.as_slice() else { return None };
+    let (done, all) = ratio.split_once('/')?;
+    let (done, all): (f64, f64) = (done.parse().ok()?, all.parse().ok()?);
+    let is_equal = *action == "idle" && health.chars().all(|part| part == 'A') && done >= all;
+    Some(Mirror { is_equal, percent: (all > 0.0).then(|| 100.0 * done / all) })
 }
 
 /// Bytes that are free in a group.

@@ -42,6 +42,7 @@ impl Snapshots<'_> {
             safe_point(self.verb.asked.work)?;
             self.remove(old)?;
             state.extra.image = None;
+            safe_point(self.verb.asked.work)?;
             Ok(report(self.place.primary.size))
         })
     }

@@ -101,8 +101,11 @@ impl Maker for Volumes {
         match case {
             "overwrite of a pair whose primary is lost" => Some("an image in its primary's group is lost with it"),
             "a target without room" if self.kind == LvmKind::Thin => Some("a snapshot takes no room"),
+            "resync killed" | "split killed" if self.kind == LvmKind::Thin => {
+                Some("the same commands, in the same order, as of snapshots with room of their own")
+            }
             _ if self.holds == "ext4" => None,
-            "split: the image stays, the primary goes on" | "restore, and its difference" | "overwrite, restored" => None,
+            "split: the image stays, the primary goes on" => None,
             _ => Some("blocks are blocks: as of ext4"),
         }
     }

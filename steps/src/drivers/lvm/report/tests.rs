@@ -58,3 +58,14 @@ fn what_is_no_report_is_shown() {
     let wrong = report(&[row(&[("lv_name", "o"), ("lv_size", "8.00m")])]);
     assert!(parse(&wrong).unwrap_err().message.contains("no number"));
 }
+
+#[test]
+fn a_part_that_was_just_merged_is_not_equal() {
+    let is_equal = |said: &str| parse_mirror(said).map(|mirror| mirror.is_equal);
+    assert_eq!(is_equal("0 131072 raid raid1 2 AA 131072/131072 idle 0 0 -"), Some(true));
+    assert_eq!(is_equal("0 131072 raid raid1 2 Aa 131072/131072 idle 0 0 -"), Some(false));
+    assert_eq!(is_equal("0 131072 raid raid1 2 Aa 2048/131072 recover 0 0 -"), Some(false));
+    assert_eq!(is_equal("0 131072 raid raid1 2 AD 131072/131072 idle 0 0 -"), Some(false));
+    assert_eq!(is_equal("0 131072 linear 7:0 2048"), None);
+    assert_eq!(is_equal(""), None);
+}

@@ -174,8 +174,7 @@ pub enum PairDriverKind {
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 5] =
-        [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu, Self::Lvm];
+    pub const BUILT_IN: [Self; 5] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu, Self::Lvm];
 
     /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
     /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.

@@ -134,7 +134,9 @@ fn check_protect(
             problems.push(
                 Problem::at(
                     mode.unwrap_or(volume).span(),
-                    format!("volume '{name}' is a mirror, whose half is at rest only if its file system is frozen"),
+                    format!(
+                        "volume '{name}' is a mirror, whose half is at rest only if its file system is frozen"
+                    ),
                 )
                 .label("needs `quiesce: { mode: freeze }`")
                 .help("say so, or choose another kind of LVM's pairs in site.yaml"),

@@ -8,7 +8,7 @@ use resplit_steps::{
     failure::FailureClass,
 };
 
-use crate::support::Bed;
+use crate::support::{Bed, shipped};
 
 #[test]
 fn a_pair_goes_through_its_life() {

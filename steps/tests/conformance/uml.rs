@@ -34,13 +34,16 @@ fn rows(names: &str) -> Result<(), String> {
 /// The rows of the table, out of all that a machine says.
 fn table(said: &str) -> String {
     let is_row = |line: &&str| line.starts_with("  ") || line.starts_with("lvm, ");
-    said.lines().filter(is_row).map(|line| format!("{line}\n")).collect()
+    let mut rows = said.lines().filter(is_row).collect::<Vec<_>>().join("\n");
+    rows.push('\n');
+    rows
 }
 
 #[test]
 fn logical_volumes_keep_the_contract_in_user_mode_linux() {
     let failed: Vec<String> = thread::scope(|scope| {
-        let machines = ["lvm, snapshots", "lvm, thin", "lvm, halves"].map(|names| scope.spawn(move || rows(names)));
+        let machines =
+            ["lvm, snapshots", "lvm, thin", "lvm, halves"].map(|names| scope.spawn(move || rows(names)));
         machines.into_iter().filter_map(|machine| machine.join().unwrap().err()).collect()
     });
     assert!(failed.is_empty(), "{}", failed.join("\n"));

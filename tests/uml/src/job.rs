@@ -19,14 +19,17 @@ export LVM_SYSTEM_DIR=/run/etc/lvm DM_DISABLE_UDEV=1
 
 /// The script that the first process runs.
 pub(super) fn script(job: &Job<'_>) -> String {
-    let mut script = "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run/tests\nip link set lo up\n".to_owned();
+    let mut script =
+        "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run/tests\nip link set lo up\n"
+            .to_owned();
     script.push_str(job.before);
     for (name, value) in job.environment {
         writeln!(script, "export {name}={}", quoted(value)).unwrap();
     }
     let argv: Vec<String> = job.argv.iter().map(|word| quoted(word)).collect();
     writeln!(script, "echo; echo '{BEGINS}'\n{} < /dev/null 2>&1", argv.join(" ")).unwrap();
-    writeln!(script, "code=$?; echo; echo \"{ENDED}$code\"\nsync; echo o > /proc/sysrq-trigger; sleep 60").unwrap();
+    writeln!(script, "code=$?; echo; echo \"{ENDED}$code\"\nsync; echo o > /proc/sysrq-trigger; sleep 60")
+        .unwrap();
     script
 }
 

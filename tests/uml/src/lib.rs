@@ -58,7 +58,8 @@ pub fn run(job: &Job<'_>) -> Result<Ended, String> {
         return Err("only root finds its own files in a machine".to_owned());
     }
     for (program, package) in [(KERNEL, "user-mode-linux"), ("insmod", "kmod")] {
-        let found = std::env::split_paths("/usr/sbin:/usr/bin:/sbin:/bin").any(|place| place.join(program).exists());
+        let found =
+            std::env::split_paths("/usr/sbin:/usr/bin:/sbin:/bin").any(|place| place.join(program).exists());
         if !found {
             return Err(format!("there is no {program}; apt-get install {package}"));
         }
@@ -69,7 +70,11 @@ pub fn run(job: &Job<'_>) -> Result<Ended, String> {
     let began = said.contains(BEGINS);
     let code = said.lines().find_map(|line| line.trim().strip_prefix(ENDED)?.parse().ok());
     // Where no process may trace another, there is no such machine.
-    if began { Ok(Ended { said, code }) } else { Err(format!("user-mode Linux does not run here: {}", last(&said))) }
+    if began {
+        Ok(Ended { said, code })
+    } else {
+        Err(format!("user-mode Linux does not run here: {}", last(&said)))
+    }
 }
 
 fn last(said: &str) -> String {
@@ -138,7 +143,9 @@ impl Drop for Machine {
         // Each process within a machine is one of the host: they have its command line, by which nobody else is hit.
         let mark = format!("umid={}", self.name);
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let is_its = line.split(|byte| *byte == 0).any(|word| word == mark.as_bytes());
             if let Some(process) = rustix::process::Pid::from_raw(process).filter(|_| is_its) {

@@ -22,8 +22,10 @@ impl Asking<'_> {
         if let Some(name) = self.array.lacks(&delete.only) {
             let value = self.array.setting(name).unwrap_or_default();
             let group = &self.pair.copy_group;
-            return Err(Failure::refused(format!("pair {group}: with the setting {name}: {value} it is not dissolved"))
-                .with_help("dissolve it by the array's own commands"));
+            return Err(Failure::refused(format!(
+                "pair {group}: with the setting {name}: {value} it is not dissolved"
+            ))
+            .with_help("dissolve it by the array's own commands"));
         }
         if Book::read(self.pair)?.is_none() && self.reading()?.status == PairStatus::Smpl {
             return Ok(CopyReport::default());
@@ -33,7 +35,8 @@ impl Asking<'_> {
         self.while_up(|| {
             let before = self.read()?.status;
             refuse_restoring(self, &book)?;
-            let is_begun = in_flight(&book) && book.last.as_ref().is_some_and(|last| last.verb == PairVerb::Delete);
+            let is_begun =
+                in_flight(&book) && book.last.as_ref().is_some_and(|last| last.verb == PairVerb::Delete);
             let commands = match before {
                 PairStatus::Rcpy => return Err(restoring(self.pair)),
                 PairStatus::Smpl if is_begun => None,

@@ -11,7 +11,7 @@ use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
 use super::{Asking, Book, status::in_flight};
 use crate::{
     drivers::{
-        book::{open, unusable},
+        book::{is_overwritten, open, unusable},
         directory,
         mounts::{self, Mount},
         pairs::Asked,
@@ -88,6 +88,9 @@ impl Asking<'_> {
 
     pub(super) fn end_overwrite(&self, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
         let (_lock, mut book): (_, Book) = open(self.pair, asked)?;
+        if is_overwritten(self.pair, &book, asked)? {
+            return Ok(());
+        }
         if let Some(device) = self.device()? {
             for mount in mounts_of(&device)? {
                 let directory = mounts::open_directory(&mount.point)

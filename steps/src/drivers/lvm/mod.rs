@@ -157,7 +157,8 @@ impl PairDriver for LvmPairs {
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
-        let state = State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
+        let state =
+            State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to be compared"))?;
         has_image(pair, &state)?;
         let place = Place::of(pair)?;
         between::difference(&place.whole_image(&state)?.device, &place.primary.device, work)
@@ -187,7 +188,8 @@ impl PairDriver for LvmPairs {
     }
 
     fn open_image(&self, pair: &PairRef, at: &Path) -> Result<PathBuf, Failure> {
-        let missing = || unusable(pair, PairStatus::Smpl, "PSUS to have an image").with_help("split it first");
+        let missing =
+            || unusable(pair, PairStatus::Smpl, "PSUS to have an image").with_help("split it first");
         let state = State::read(pair)?.ok_or_else(missing)?;
         if state.status != PairStatus::Psus {
             return Err(unusable(pair, state.status, "PSUS to have an image").with_help("split it first"));

@@ -79,7 +79,9 @@ mod tests {
         let of = |path: &str| of_path(Path::new(path)).map(|(group, name)| format!("{group} {name}"));
         assert_eq!(of("/dev/vg0/documents").as_deref(), Some("vg0 documents"));
         assert_eq!(of("/dev/mapper/vg--0-my--documents").as_deref(), Some("vg-0 my-documents"));
-        for other in ["/dev/null", "/dev/vg0/a/b", "/srv/vg0/a", "/dev/mapper/control", "/dev/mapper/a-b-c", "/dev"] {
+        for other in
+            ["/dev/null", "/dev/vg0/a/b", "/srv/vg0/a", "/dev/mapper/control", "/dev/mapper/a-b-c", "/dev"]
+        {
             assert_eq!(of(other), None, "{other}");
         }
     }

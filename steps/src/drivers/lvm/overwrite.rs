@@ -32,7 +32,8 @@ pub(super) fn begin(written: &Written<'_>, state: &mut State, at: &Path) -> Resu
         return Err(unusable(verb.pair, state.status, "made: what it holds is emptied").with_help(help));
     }
     let old = place.image(state)?.filter(|image| !image.is_invalid);
-    let system = FileSystem::of(&old.unwrap_or(&place.primary).device).map_err(|failure| failure.with_help(help))?;
+    let system =
+        FileSystem::of(&old.unwrap_or(&place.primary).device).map_err(|failure| failure.with_help(help))?;
     close_one(at)?;
     guard::unused(old).or_else(|_| close_one(at).and_then(|()| guard::unused(old)))?;
     state.extra.disturbed();

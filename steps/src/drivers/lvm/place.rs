@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use resplit_operations::{
-    pair::{PairRef, PairVerb},
+    pair::{PairRef, PairStatus, PairVerb},
     site::{LvmKind, LvmVolume},
 };
 
@@ -57,11 +57,15 @@ impl<'a> Place<'a> {
             _ if self.primary.attributes.chars().nth(4) == Some('-') => {
                 Some(("is not active", "lvchange --activate y makes it so; then run again"))
             }
-            LvmKind::Snapshot if is("thin") => Some(("is a thin volume", "say `kind: thin` in the site file")),
+            LvmKind::Snapshot if is("thin") => {
+                Some(("is a thin volume", "say `kind: thin` in the site file"))
+            }
             LvmKind::Snapshot if !self.primary.origin.is_empty() => {
                 Some(("is a snapshot itself", "name its origin in the site file, or use thin volumes"))
             }
-            LvmKind::Thin if !is("thin") => Some(("is no thin volume", "say `kind: snapshot` in the site file")),
+            LvmKind::Thin if !is("thin") => {
+                Some(("is no thin volume", "say `kind: snapshot` in the site file"))
+            }
             LvmKind::Raid1 if !is("linear") && !is("raid1") => Some((
                 "is neither linear nor a raid1",
                 "say another kind in the site file, or convert it (lvconvert)",
@@ -145,7 +149,8 @@ impl<'a> Place<'a> {
     pub(super) fn half(&self) -> Option<&Volume> {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let device = real(self.lvm.device.as_deref()?);
-        self.halves().find(|half| !half.on.is_empty() && half.on.iter().all(|on| real(Path::new(on)) == device))
+        self.halves()
+            .find(|half| !half.on.is_empty() && half.on.iter().all(|on| real(Path::new(on)) == device))
     }
 
     /// The half that was split, and is tracked.
@@ -157,13 +162,17 @@ impl<'a> Place<'a> {
         let is_half = self.half().is_some_and(|half| half.uuid == split.uuid);
         // A verb that was killed has not come to its tag, or has just taken it away.
         let is_begun = state.last.as_ref().is_some_and(|last| last.ended.is_none());
-        let is_ours = split.tags.contains(&names::owner(state)) || is_begun && state.status != resplit_operations::pair::PairStatus::Smpl;
+        let is_ours =
+            split.tags.contains(&names::owner(state)) || is_begun && state.status != PairStatus::Smpl;
         if is_half && is_ours {
             return Ok(Some(split));
         }
         let shown = self.path(&split.name);
-        Err(Failure::refused(format!("{shown} was split from the primary, and not by pair {}", self.pair.copy_group))
-            .with_help(format!("lvconvert --merge {shown} if it is not needed, then run again")))
+        Err(Failure::refused(format!(
+            "{shown} was split from the primary, and not by pair {}",
+            self.pair.copy_group
+        ))
+        .with_help(format!("lvconvert --merge {shown} if it is not needed, then run again")))
     }
 
     /// Whether a restore by merging had been asked for, of the image that the book names.

@@ -35,9 +35,8 @@ pub(super) fn ask(argv: &[&str]) -> Result<Vec<u8>, Failure> {
 /// pair's lock, so that nobody else touches the pair before it has ended.
 pub(super) fn change(lock: &Lock, argv: &[&str]) -> Result<(), Failure> {
     let cannot = |error: &io::Error| Failure::temporary(format!("cannot run {}: {error}", argv.join(" ")));
-    let mut said: File = rustix::fs::memfd_create("said", MemfdFlags::CLOEXEC)
-        .map_err(|error| cannot(&error.into()))?
-        .into();
+    let mut said: File =
+        rustix::fs::memfd_create("said", MemfdFlags::CLOEXEC).map_err(|error| cannot(&error.into()))?.into();
     let copies = lock.share().and_then(|input| Ok((input, said.try_clone()?, said.try_clone()?)));
     let (input, out, error) = copies.map_err(|error| cannot(&error))?;
     let status = command(argv)
@@ -51,14 +50,20 @@ pub(super) fn change(lock: &Lock, argv: &[&str]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut text = Vec::new();
-    let _ = said.rewind().and_then(|()| said.take(MOST).read_to_end(&mut text)).map_err(|error| cannot(&error))?;
+    let _ = said
+        .rewind()
+        .and_then(|()| said.take(MOST).read_to_end(&mut text))
+        .map_err(|error| cannot(&error))?;
     Err(failed(argv, status, &text))
 }
 
 /// That it failed, in its own words.
 fn failed(argv: &[&str], status: ExitStatus, said: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(said);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("WARNING: This metadata"));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("WARNING: This metadata"));
     let said = lines.collect::<Vec<_>>().join("; ");
     let argv = argv.join(" ");
     if said.is_empty() {
@@ -69,11 +74,13 @@ fn failed(argv: &[&str], status: ExitStatus, said: &[u8]) -> Failure {
         .iter()
         .any(|words| said.contains(words))
     {
-        return Failure::temporary(message)
-            .with_help("free space in the volume group, or add a disk to it (vgs, vgextend); then run again");
+        return Failure::temporary(message).with_help(
+            "free space in the volume group, or add a disk to it (vgs, vgextend); then run again",
+        );
     }
     if said.contains("Failed to find logical volume") || said.contains("not found") {
-        return Failure::refused(message).with_help("lvs shows what there is; correct the path in the site file");
+        return Failure::refused(message)
+            .with_help("lvs shows what there is; correct the path in the site file");
     }
     Failure::permanent(message)
 }

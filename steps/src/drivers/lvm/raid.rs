@@ -85,10 +85,8 @@ impl Halves<'_> {
             }
             self.wait_synced(self.verb.asked.work)?;
             state.extra.image = None;
-            let notes = match is_taken {
-                true => vec!["the half of the mirror was there already, and stays when the pair is dissolved".to_owned()],
-                false => Vec::new(),
-            };
+            let was_there = "the half of the mirror was there already, and stays when the pair is dissolved";
+            let notes = if is_taken { vec![was_there.to_owned()] } else { Vec::new() };
             Ok(CopyReport { copied, changed: copied.div_ceil(64 << 10), notes, ..report(size) })
         })
     }
@@ -100,7 +98,10 @@ impl Halves<'_> {
         state.write(&self.verb.pair.secondary)?;
         let count = self.place.halves().count().max(1).to_string();
         let (primary, device) = (self.place.primary(), self.device());
-        change(self.lock, &["lvconvert", "--yes", "--type", "raid1", "--mirrors", &count, &primary, &device])?;
+        change(
+            self.lock,
+            &["lvconvert", "--yes", "--type", "raid1", "--mirrors", &count, &primary, &device],
+        )?;
         Ok(self.place.primary.size)
     }
 
@@ -140,7 +141,10 @@ impl Halves<'_> {
                 self.wait_synced(self.verb.asked.work)?;
             }
             let (primary, device) = (self.place.primary(), self.device());
-            change(self.lock, &["lvconvert", "--yes", "--splitmirrors", "1", "--trackchanges", &primary, &device])?;
+            change(
+                self.lock,
+                &["lvconvert", "--yes", "--splitmirrors", "1", "--trackchanges", &primary, &device],
+            )?;
             let place = self.place.again()?;
             let half = place.tracked(state)?;
             let half = half.ok_or_else(|| Failure::unknown("LVM has split a half, and there is none"))?;

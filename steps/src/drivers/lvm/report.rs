@@ -9,6 +9,7 @@ use crate::failure::Failure;
 
 /// A logical volume.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "what LVM reports, each by itself")]
 pub(super) struct Volume {
     pub(super) name: String,
     /// Whether it is a part of another one, which LVM writes in brackets.
@@ -71,6 +72,27 @@ struct Rows {
 }
 
 #[derive(Deserialize)]
+struct Group {
+    vg_free: String,
+}
+
+#[derive(Deserialize)]
+struct Groups {
+    vg: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Physical {
+    vg_name: String,
+    pv_free: String,
+}
+
+#[derive(Deserialize)]
+struct Physicals {
+    pv: Vec<Physical>,
+}
+
+#[derive(Deserialize)]
 struct Report<R> {
     report: Vec<R>,
 }
@@ -116,7 +138,8 @@ fn parse(said: &[u8]) -> Result<Vec<Volume>, Failure> {
 }
 
 fn rows<R: for<'a> Deserialize<'a>>(said: &[u8]) -> Result<Vec<R>, Failure> {
-    let report: Report<R> = serde_json::from_slice(said).map_err(|error| unknown(said, &error.to_string()))?;
+    let report: Report<R> =
+        serde_json::from_slice(said).map_err(|error| unknown(said, &error.to_string()))?;
     Ok(report.report)
 }
 
@@ -158,14 +181,6 @@ fn parse_mirror(said: &str) -> Option<Mirror> {
 /// Bytes that are free in a group.
 pub(super) fn free_in_group(group: &str) -> Result<u64, Failure> {
     let said = ask(&["vgs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", "vg_free", group])?;
-    #[derive(Deserialize)]
-    struct Group {
-        vg_free: String,
-    }
-    #[derive(Deserialize)]
-    struct Groups {
-        vg: Vec<Group>,
-    }
     let groups = rows::<Groups>(&said)?;
     let free = groups.first().and_then(|groups| groups.vg.first()).map(|group| group.vg_free.parse());
     free.and_then(Result::ok).ok_or_else(|| unknown(&said, "it does not say what is free"))
@@ -178,15 +193,6 @@ pub(super) fn physical(device: &str) -> Result<(String, u64), Failure> {
     let said = ask(&argv).map_err(|failure| {
         failure.with_help("name a physical volume of the primary's group (pvs shows them) in the site file")
     })?;
-    #[derive(Deserialize)]
-    struct Physical {
-        vg_name: String,
-        pv_free: String,
-    }
-    #[derive(Deserialize)]
-    struct Physicals {
-        pv: Vec<Physical>,
-    }
     let all = rows::<Physicals>(&said)?;
     let one = all.into_iter().next().and_then(|all| all.pv.into_iter().next());
     let one = one.ok_or_else(|| unknown(&said, "it names no physical volume"))?;

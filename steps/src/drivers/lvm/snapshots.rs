@@ -76,7 +76,10 @@ impl Snapshots<'_> {
             if let Some(image) = image.filter(|image| !image.is_merging) {
                 change(self.lock, &["lvchange", "--addtag", &tag, &primary])?;
                 let path = self.place.path(&image.name);
-                change(self.lock, &["lvconvert", "--yes", "--background", "--interval", "1", "--merge", &path])?;
+                change(
+                    self.lock,
+                    &["lvconvert", "--yes", "--background", "--interval", "1", "--merge", &path],
+                )?;
             }
             self.wait_merged(&merged)?;
             let place = self.place.again()?;
@@ -139,7 +142,8 @@ impl Snapshots<'_> {
         }
         let place = self.place.again()?;
         let made = place.all.into_iter().find(|one| one.name == name && one.tags.contains(&owner));
-        let made = made.ok_or_else(|| Failure::unknown(format!("lvcreate has made {name}, and it is not there")))?;
+        let made =
+            made.ok_or_else(|| Failure::unknown(format!("lvcreate has made {name}, and it is not there")))?;
         state.extra.image = Some(made.uuid.clone());
         state.extra.size = self.place.primary.size;
         state.extra.replayed = false;
@@ -177,7 +181,9 @@ impl Snapshots<'_> {
             && (pool.full.is_some_and(|full| full >= 100.0) || !pool.health.is_empty())
         {
             let message = format!("the pool {} is full", place.path(&pool.name));
-            return Err(Failure::refused(message).with_help("lvextend it, then run again; nothing was changed"));
+            return Err(
+                Failure::refused(message).with_help("lvextend it, then run again; nothing was changed")
+            );
         }
         let (LvmKind::Snapshot, Some(size)) = (place.lvm.kind, place.lvm.size) else { return Ok(()) };
         let free = free_in_group(&place.group)? + old.map_or(0, |old| old.size);

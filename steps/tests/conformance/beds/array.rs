@@ -82,10 +82,12 @@ impl Maker for Arrays {
                 Some("an array's secondary is written only while it is split")
             }
             "a target without room" => Some("what an array copies takes no room of a host"),
-            "resync killed" | "split killed" | "restore killed" | "overwrite killed"
-            | "cancelled within each verb" | "two verbs at once" => {
-                Some("the array goes on by itself: see tests/arrays/troubles.rs")
-            }
+            "resync killed"
+            | "split killed"
+            | "restore killed"
+            | "overwrite killed"
+            | "cancelled within each verb"
+            | "two verbs at once" => Some("the array goes on by itself: see tests/arrays/troubles.rs"),
             "bad paths" => Some("an array is asked by groups and devices, not by paths"),
             _ => None,
         }
@@ -112,7 +114,8 @@ fn pair(root: &Path, copy_type: &str) -> PairRef {
          pairs: [{{ copy_group: \"VG01,vol01\", secondary: {{ host: backupserver, path: {at}/secondary }} }}]\n"
     );
     let source = |name: &str, text: String| Source { path: root.join(name), content: Ok(text.into_bytes()) };
-    let checked = check_everything(source("site.yaml", site), vec![source("drivers/cci.yaml", driver)], Vec::new());
+    let checked =
+        check_everything(source("site.yaml", site), vec![source("drivers/cci.yaml", driver)], Vec::new());
     assert!(checked.report.is_empty(), "{}", checked.report);
     checked.site.unwrap().pairs(&"disk".into()).remove(0)
 }
@@ -124,7 +127,11 @@ impl Array {
 
     /// One of the array's commands, or of the simulator's own.
     fn array(&self, arguments: &[&str]) {
-        let done = Command::new(simulator()).args(arguments).env("CCI_SIM", self.root.join("array")).output().unwrap();
+        let done = Command::new(simulator())
+            .args(arguments)
+            .env("CCI_SIM", self.root.join("array"))
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stdout));
     }
 

@@ -40,7 +40,9 @@ impl Volumes {
     pub(crate) fn new(kind: LvmKind, holds: &'static str) -> Result<Self, String> {
         let _ = output(&["lvm", "version"]).map_err(|error| format!("{error}; apt-get install lvm2"))?;
         if !fs::read_to_string("/proc/misc").is_ok_and(|misc| misc.contains("device-mapper")) {
-            return Err("this kernel has no device mapper; tests/uml runs these rows in one that has".to_owned());
+            return Err(
+                "this kernel has no device mapper; tests/uml runs these rows in one that has".to_owned()
+            );
         }
         let disk = Disk::here();
         let group = Group::new(&disk.place(), [600, 500])?;
@@ -99,7 +101,9 @@ impl Maker for Volumes {
 
     fn leaves_out(&self, case: &str) -> Option<&'static str> {
         match case {
-            "overwrite of a pair whose primary is lost" => Some("an image in its primary's group is lost with it"),
+            "overwrite of a pair whose primary is lost" => {
+                Some("an image in its primary's group is lost with it")
+            }
             "a target without room" if self.kind == LvmKind::Thin => Some("a snapshot takes no room"),
             "resync killed" | "split killed" if self.kind == LvmKind::Thin => {
                 Some("the same commands, in the same order, as of snapshots with room of their own")

@@ -36,8 +36,10 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     let array =
         |name, copy_type| Row { name, maker: array::Arrays::new(copy_type).map(|made| Box::new(made) as _) };
-    let lvm =
-        |name, kind, holds| Row { name, maker: lvm::Volumes::new(kind, holds).map(|made| Box::new(made) as _) };
+    let lvm = |name, kind, holds| Row {
+        name,
+        maker: lvm::Volumes::new(kind, holds).map(|made| Box::new(made) as _),
+    };
     vec![
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),

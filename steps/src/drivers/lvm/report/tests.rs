@@ -35,7 +35,10 @@ fn a_full_snapshot_and_a_split_half_are_told() {
     assert!(found[0].is_invalid && !found[0].is_hidden);
     assert_eq!((found[0].size, found[0].full), (8 << 20, Some(100.0)));
     assert_eq!(found[0].tags, ["resplit.pair=1", "other"]);
-    assert_eq!((found[0].on.as_slice(), found[0].origin.as_str()), (["/dev/loop0".to_owned()].as_slice(), "o"));
+    assert_eq!(
+        (found[0].on.as_slice(), found[0].origin.as_str()),
+        (["/dev/loop0".to_owned()].as_slice(), "o")
+    );
     assert!(!found[1].is_hidden && found[2].is_hidden);
     assert_eq!(found[2].name, "o_rmeta_1");
 }

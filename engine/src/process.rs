@@ -13,7 +13,7 @@ use resplit_steps::{
     context::SystemClock,
     drivers::{
         Drivers, array::ArrayPairs, btrfs::BtrfsPairs, command::CommandRunner, directory::DirectoryPairs,
-        identity::Owner, image::ImagePairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
+        identity::Owner, image::ImagePairs, lvm::LvmPairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
         virtual_library::VirtualLibrary, window::Windows,
     },
 };
@@ -83,7 +83,8 @@ fn pair_drivers(
         (PairDriverKind::Directory, directory),
         (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone())) as Arc<dyn PairDriver>),
         (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock.clone()))),
-        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock))),
+        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock.clone()))),
+        (PairDriverKind::Lvm, Arc::new(LvmPairs::new(clock))),
         (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }

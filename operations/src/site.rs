@@ -16,6 +16,10 @@ use crate::{
     units::Size,
 };
 
+mod lvm;
+
+pub use lvm::{LvmKind, LvmVolume};
+
 /// The hosts, volumes and libraries that operations may name. One file, the same on every host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +64,8 @@ pub struct Volume {
     pub primary: Location,
     /// How QEMU is asked for the disk, for the driver `qemu`.
     pub qemu: Option<QemuDisk>,
+    /// What LVM makes, for the driver `lvm`.
+    pub lvm: Option<LvmVolume>,
     /// Its copies, in the order of their generations: the first is generation 0.
     pub pairs: Vec<Pair>,
     /// What the driver's file wants to know of every pair.
@@ -84,7 +90,7 @@ pub struct Declared {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volume", description = "What shares one primary.")]
 struct WrittenVolume {
-    /// What makes and splits its pairs: directory, image, btrfs, qemu, cci, or the name of a file in drivers/.
+    /// What makes and splits its pairs: directory, image, btrfs, lvm, qemu, cci, or the name of a file in drivers/.
     #[schemars(schema_with = "driver_schema")]
     driver: DriverId,
     /// Where the original is.
@@ -92,6 +98,9 @@ struct WrittenVolume {
     /// How QEMU is asked for the disk, for the driver `qemu`; `primary.path` is the file or device in which QEMU keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     qemu: Option<QemuDisk>,
+    /// What LVM makes, for the driver `lvm`; `primary.path` is `/dev/GROUP/VOLUME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lvm: Option<LvmVolume>,
     /// Its copies, in the order of their generations: the first is generation 0.
     #[schemars(length(min = 1))]
     pairs: Vec<Pair>,
@@ -103,36 +112,35 @@ struct WrittenVolume {
     file: Option<Arc<DriverFile>>,
 }
 
-/// The schema of a driver's name. Some drivers are planned, and not built.
+/// The schema of a driver's name.
 fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
         "pattern": NAME_PATTERN,
-        "x-names": "/drivers",
-        "x-not-built": ["lvm"]
+        "x-names": "/drivers"
     })
 }
 
 impl From<WrittenVolume> for Volume {
     fn from(written: WrittenVolume) -> Self {
-        let WrittenVolume { driver, primary, qemu, pairs, settings, file } = written;
+        let WrittenVolume { driver, primary, qemu, lvm, pairs, settings, file } = written;
         let own = PairDriverKind::BUILT_IN.into_iter().find(|kind| kind.to_string() == driver.as_str());
         let (driver, declared) = match own {
             Some(kind) => (kind, None),
             None => (PairDriverKind::Declared, Some(Declared { name: driver, file })),
         };
-        Self { driver, primary, qemu, pairs, settings, declared }
+        Self { driver, primary, qemu, lvm, pairs, settings, declared }
     }
 }
 
 impl From<Volume> for WrittenVolume {
     fn from(volume: Volume) -> Self {
-        let Volume { driver, primary, qemu, pairs, settings, declared } = volume;
+        let Volume { driver, primary, qemu, lvm, pairs, settings, declared } = volume;
         let (driver, file) = match declared {
             Some(declared) => (declared.name, declared.file),
             None => (DriverId(driver.to_string()), None),
         };
-        Self { driver, primary, qemu, pairs, settings, file }
+        Self { driver, primary, qemu, lvm, pairs, settings, file }
     }
 }
 
@@ -158,20 +166,22 @@ pub enum PairDriverKind {
     Btrfs,
     /// A disk behind QEMU or qemu-storage-daemon, which copies the blocks that were written.
     Qemu,
+    /// A logical volume, of which LVM makes snapshots or splits a mirror.
+    Lvm,
     /// Whatever a driver file says: an array, by its own commands.
     Declared,
 }
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 4] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu];
+    pub const BUILT_IN: [Self; 5] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu, Self::Lvm];
 
     /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
     /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.
     pub const fn copy_type(self) -> CopyType {
         match self {
             Self::Directory | Self::Image | Self::Qemu | Self::Declared => CopyType::Mirror,
-            Self::Btrfs => CopyType::Snapshot,
+            Self::Btrfs | Self::Lvm => CopyType::Snapshot,
         }
     }
 }
@@ -183,6 +193,7 @@ impl std::fmt::Display for PairDriverKind {
             Self::Image => "image",
             Self::Btrfs => "btrfs",
             Self::Qemu => "qemu",
+            Self::Lvm => "lvm",
             Self::Declared => "declared",
         })
     }
@@ -309,6 +320,7 @@ impl Site {
                 device: pair.secondary.device.clone(),
                 array: found.array(pair).map(Arc::new),
                 qemu: found.qemu.clone(),
+                lvm: found.lvm.clone(),
             })
             .collect()
     }

@@ -33,6 +33,7 @@ fn site() -> Site {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
         qemu: None,
+        lvm: None,
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
         settings: BTreeMap::new(),
         declared: None,

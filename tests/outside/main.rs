@@ -22,6 +22,7 @@ mod kills;
 mod ledgers;
 mod leftovers;
 mod lost_state;
+mod lvm;
 mod mounted;
 mod operators;
 mod pairs;

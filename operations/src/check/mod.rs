@@ -3,6 +3,7 @@
 
 mod cron;
 mod driver;
+mod lvm;
 mod operation;
 mod places;
 mod settings;
@@ -40,6 +41,8 @@ pub(crate) struct VolumeFacts {
     pub(crate) primary: Option<std::path::PathBuf>,
     /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
     pub(crate) is_tree: bool,
+    /// Whether its image is at rest only if its file system was frozen: the half of a mirror, which cannot be written.
+    pub(crate) wants_freeze: bool,
     pub(crate) secondary_hosts: Vec<String>,
 }
 

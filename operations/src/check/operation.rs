@@ -129,6 +129,19 @@ fn check_protect(
                 .help("name the file system that contains every primary: it is what is quiesced"),
             );
         }
+        let mode = root.get("quiesce").and_then(|quiesce| quiesce.get("mode"));
+        if facts.wants_freeze && mode.is_none_or(|mode| mode.text() == Some("online")) {
+            problems.push(
+                Problem::at(
+                    mode.unwrap_or(volume).span(),
+                    format!(
+                        "volume '{name}' is a mirror, whose half is at rest only if its file system is frozen"
+                    ),
+                )
+                .label("needs `quiesce: { mode: freeze }`")
+                .help("say so, or choose another kind of LVM's pairs in site.yaml"),
+            );
+        }
         if let Some(host) = facts.host.as_deref() {
             match first {
                 Some((other, place)) if other != host => {

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated, settings};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, lvm, places, repeated, settings};
 use crate::{
     definitions::Drivers,
     report::{Problem, shown},
@@ -39,6 +39,7 @@ pub(crate) fn check(
         devices(volumes, problems);
         settings::check(volumes, drivers, problems);
         disks(volumes, problems);
+        lvm::check(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -61,6 +62,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
         host: text(view, &["primary", "host"]),
         primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
+        wants_freeze: text(view, &["lvm", "kind"]).as_deref() == Some("raid1"),
         secondary_hosts: view
             .get("pairs")
             .into_iter()

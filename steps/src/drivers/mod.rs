@@ -14,6 +14,7 @@ pub mod command;
 pub mod directory;
 pub mod identity;
 pub mod image;
+pub mod lvm;
 pub mod media;
 pub mod mounts;
 pub mod pairs;

@@ -142,7 +142,7 @@ impl PairDriver for BtrfsPairs {
         since_snapshot(&places.primary, Some(source), taken(&places, &of)?, work)
     }
 
-    fn writes_to_primary(&self) -> bool {
+    fn writes_to_primary(&self, _: &PairRef) -> bool {
         true
     }
 

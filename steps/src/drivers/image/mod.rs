@@ -23,9 +23,10 @@ use crate::{
     failure::Failure,
 };
 
+pub(super) mod between;
 mod blocks;
 mod delete;
-mod filesystem;
+pub(super) mod filesystem;
 mod found;
 pub(super) mod guard;
 pub(super) mod opening;
@@ -134,13 +135,8 @@ impl PairDriver for ImagePairs {
         Ok(at.to_owned())
     }
 
-    /// The tree of the file system that is mounted from the volume, else its size.
     fn content(&self, primary: &Path) -> Result<Content, Failure> {
-        let volume = Volume::open(primary)?;
-        let holders = Holders::of(primary)
-            .map_err(|error| Failure::io("find out what is mounted from", primary, &error))?;
-        let whole = holders.mounts.into_iter().find(|mount| mount.root == "/");
-        Ok(whole.map_or(Content::Volume(volume.size), |mount| Content::Tree(mount.point)))
+        content(primary)
     }
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
@@ -174,4 +170,13 @@ impl PairDriver for ImagePairs {
             "what was cached of the image file is forgotten"
         })
     }
+}
+
+/// The tree of the file system that is mounted from a volume, else its size.
+pub(super) fn content(primary: &Path) -> Result<Content, Failure> {
+    let volume = Volume::open(primary)?;
+    let holders = Holders::of(primary)
+        .map_err(|error| Failure::io("find out what is mounted from", primary, &error))?;
+    let whole = holders.mounts.into_iter().find(|mount| mount.root == "/");
+    Ok(whole.map_or(Content::Volume(volume.size), |mount| Content::Tree(mount.point)))
 }

@@ -120,6 +120,7 @@ impl World {
             device: None,
             array: None,
             qemu: None,
+            lvm: None,
         };
         let bound = BoundPair {
             pair,
@@ -132,6 +133,7 @@ impl World {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
             qemu: None,
+            lvm: None,
             pairs: vec![Pair {
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },

@@ -11,6 +11,7 @@ pub mod driver;
 pub mod expand;
 pub mod ids;
 pub mod operation;
+pub mod pace;
 pub mod pair;
 pub mod plan;
 pub mod record;

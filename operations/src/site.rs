@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     driver::{ArrayPair, DriverFile},
     ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
+    pace::Pace,
     pair::{PairRef, verdict::CopyType},
     units::Size,
 };
@@ -224,6 +225,9 @@ pub struct Pair {
     pub copy_group: CopyGroup,
     /// Where the copy is.
     pub secondary: Secondary,
+    /// How fast it is copied, from 1 to 15, if its driver can be told; an operation's own `pace` counts more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// What the driver's file wants to know of this pair; counts more than the volume's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
@@ -300,16 +304,22 @@ impl Site {
         let Some(found) = self.volumes.get(volume) else { return Vec::new() };
         (0..)
             .zip(&found.pairs)
-            .map(|(generation, pair)| PairRef {
-                volume: volume.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: found.primary.path.clone(),
-                secondary: pair.secondary.path.clone(),
-                device: pair.secondary.device.clone(),
-                array: found.array(pair).map(Arc::new),
-                qemu: found.qemu.clone(),
+            .map(|(generation, pair)| {
+                (
+                    PairRef {
+                        volume: volume.clone(),
+                        copy_group: pair.copy_group.clone(),
+                        generation,
+                        primary: found.primary.path.clone(),
+                        secondary: pair.secondary.path.clone(),
+                        device: pair.secondary.device.clone(),
+                        array: found.array(pair).map(Arc::new),
+                        qemu: found.qemu.clone(),
+                    },
+                    pair.pace,
+                )
             })
+            .map(|(pair, pace)| pair.at_pace(pace).into_owned())
             .collect()
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod aborts;
 mod accepted;
 mod another_boot;
 mod array;

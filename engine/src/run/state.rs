@@ -288,7 +288,11 @@ impl RunState {
     /// The steps that do something to the pairs that were chosen, rather than to an image whose epoch they check.
     pub(crate) fn on_pairs(&self) -> Vec<NodeIndex> {
         self.those(|action| match action {
-            Action::PurgeCache(_) | Action::Resync(_) | Action::Split(_) | Action::Delete(_) => true,
+            Action::PurgeCache(_)
+            | Action::Resync(_)
+            | Action::Split(_)
+            | Action::AbortSplit(_)
+            | Action::Delete(_) => true,
             Action::TapeRestore(restore) => restore.to.is_none(),
             Action::Restore(restore) => restore.to.is_none(),
             _ => false,

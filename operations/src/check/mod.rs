@@ -41,6 +41,8 @@ pub(crate) struct VolumeFacts {
     /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
     pub(crate) is_tree: bool,
     pub(crate) secondary_hosts: Vec<String>,
+    /// Whether its driver copies at a pace.
+    pub(crate) has_pace: bool,
 }
 
 /// What a site says of a library.

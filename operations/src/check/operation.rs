@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
-const WITH_PROTECT_ONLY: [&str; 6] = ["backup_server", "usual_state", "quiesce", "waits", "tape", "hooks"];
+const WITH_PROTECT_ONLY: [&str; 8] =
+    ["backup_server", "usual_state", "quiesce", "waits", "pace", "on_abort", "tape", "hooks"];
 
 /// Checks an operation against its site, whose relative paths are relative to `directory`.
 pub(crate) fn check(
@@ -27,6 +28,7 @@ pub(crate) fn check(
     usual_state(root, problems);
     if let Some(protect) = root.get("protect") {
         check_protect(protect, root, site, directory, problems);
+        check_pace(protect, root, site, problems);
     }
     if let Some(tape) = root.get("tape") {
         check_tape(tape, root, site, problems);
@@ -148,6 +150,18 @@ fn check_protect(
                     .help(format!("write backup_server: {elsewhere}, or change the secondary in site.yaml")),
             );
         }
+    }
+}
+
+/// Reports a pace that the driver of no volume takes. Where one does, `plan` says of which it is without effect.
+fn check_pace(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    let Some(pace) = root.entry("pace") else { return };
+    let named = || protect.get("volumes").into_iter().flat_map(View::items).filter_map(|view| view.text());
+    let known = || named().filter_map(|name| site.volumes.get(name));
+    if site.whole && known().count() == named().count() && !known().any(|volume| volume.has_pace) {
+        let problem = Problem::at(pace.key_span.clone(), "no driver of these volumes copies at a pace");
+        problems
+            .push(problem.label("would be without effect").help("remove it: they copy as fast as they can"));
     }
 }
 

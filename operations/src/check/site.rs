@@ -8,6 +8,7 @@ use std::{
 use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated, settings};
 use crate::{
     definitions::Drivers,
+    pace,
     report::{Problem, shown},
     schema::Reference,
     site::absolute,
@@ -32,7 +33,7 @@ pub(crate) fn check(
     references: &[Reference],
     problems: &mut Vec<Problem>,
 ) -> SiteFacts {
-    let facts = SiteFacts { drivers: drivers.names(), ..facts(tree, directory) };
+    let facts = SiteFacts { drivers: drivers.names(), ..facts(tree, directory, drivers) };
     facts.unknown_names(references, problems);
     if let Some(volumes) = at(tree, &["volumes"]) {
         unique_copy_groups(volumes, problems);
@@ -56,11 +57,13 @@ fn text(view: View<'_>, path: &[&str]) -> Option<String> {
     path.iter().try_fold(view, |view, key| view.get(key))?.text().map(str::to_owned)
 }
 
-fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
+fn facts(tree: &Tree, directory: &Path, drivers: &Drivers) -> SiteFacts {
     let volume = |view: View<'_>| VolumeFacts {
         host: text(view, &["primary", "host"]),
         primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
+        has_pace: text(view, &["driver"])
+            .is_some_and(|driver| pace::is_taken(&driver, drivers.file(&driver).map(|file| &**file))),
         secondary_hosts: view
             .get("pairs")
             .into_iter()

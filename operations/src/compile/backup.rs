@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     action::{
-        Action, Confirm, Nothing, Quiesce, RecordStep, StepDeclaration, TapeBackup, Thaw, Transfer,
-        VolumeStep,
+        Action, Confirm, Nothing, Quiesce, RecordStep, ResyncStep, StepDeclaration, TapeBackup, Thaw,
+        Transfer, VolumeStep,
     },
     ids::{HostId, StepId, VolumeId},
-    operation::{Hooks, UsualState},
+    operation::{AbortPolicy, Hooks, UsualState},
 };
 
 use super::{
@@ -27,8 +27,11 @@ pub(super) fn steps(setting: &Setting<'_>) -> BTreeMap<StepId, StepDeclaration> 
         |name, after| Place { name, host: setting.primary, timeout: HOOK_TIMEOUT, after, ended: Vec::new() };
     let begun = hooks::add(&mut draft, &hooks.before, place("before", Vec::new()));
     let equal = make_equal(&mut draft, setting, "", &begun.after);
-    let ready = hooks::add(&mut draft, &hooks.before_quiesce, place("before-quiesce", equal));
+    let ready = hooks::add(&mut draft, &hooks.before_quiesce, place("before-quiesce", equal.clone()));
     let images = window(&mut draft, setting, hooks, &ready.after);
+    if setting.on_abort == AbortPolicy::Split {
+        split_aborted(&mut draft, setting, &equal, &images);
+    }
     let _ = hooks::add(&mut draft, &hooks.after_thaw, place("after-thaw", images.clone()));
     let record = draft.add("record", setting.primary, record(setting), &images);
     let entered = enter_on_server(&mut draft, setting, record);
@@ -50,7 +53,8 @@ fn make_equal(draft: &mut Draft, setting: &Setting<'_>, suffix: &str, needs: &[S
     let secondaries = setting.volumes.iter().copied();
     let purge = |volume: &VolumeId| Action::PurgeCache(VolumeStep { volume: volume.clone() });
     let purged = draft.add_each(&format!("purge-cache{suffix}"), secondaries, purge, needs);
-    let resync = |volume: &VolumeId| Action::Resync(VolumeStep { volume: volume.clone() });
+    let pace = setting.pace;
+    let resync = |volume: &VolumeId| Action::Resync(ResyncStep { volume: volume.clone(), pace });
     draft.add_each(&format!("resync{suffix}"), on(setting.primary, setting), resync, &purged)
 }
 
@@ -79,6 +83,17 @@ fn window(draft: &mut Draft, setting: &Setting<'_>, hooks: &Hooks, needs: &[Step
     }
     done.push(thaw);
     done
+}
+
+/// Whatever becomes of the window: a pair that was resynced for it and still follows its primary is split.
+fn split_aborted(draft: &mut Draft, setting: &Setting<'_>, resyncs: &[StepId], images: &[StepId]) {
+    let split = |volume: &VolumeId| Action::AbortSplit(VolumeStep { volume: volume.clone() });
+    let added = draft.add_each("abort-split", on(setting.primary, setting), split, images);
+    for (resync, undone) in resyncs.iter().zip(added) {
+        if let Some(step) = draft.step(resync) {
+            step.finally = Some(undone);
+        }
+    }
 }
 
 fn record(setting: &Setting<'_>) -> Action {

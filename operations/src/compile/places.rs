@@ -41,7 +41,11 @@ pub(super) fn check(plan: &Plan) -> Result<(), CompileError> {
 fn place<'p>(plan: &'p Plan, step: &PlanStep) -> Option<(&'p HostId, &'static str)> {
     let library = |id| plan.site.libraries.get(id).map(|library| &library.host);
     match &step.action {
-        Action::Resync(_) | Action::Split(_) | Action::Restore(_) | Action::Delete(_) => {
+        Action::Resync(_)
+        | Action::Split(_)
+        | Action::AbortSplit(_)
+        | Action::Restore(_)
+        | Action::Delete(_) => {
             Some((&plan.coordinator, "account of the pairs is kept on the primary's host"))
         }
         Action::Quiesce(_) | Action::Thaw(_) => {

@@ -9,6 +9,7 @@ use crate::{
     action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer},
     ids::{HostId, LibraryId, StepId, VolumeId},
     operation::Waits,
+    pace::Pace,
     plan::Plan,
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Source {
     primary: HostId,
     tape: Option<(LibraryId, HostId)>,
     waits: Waits,
+    pace: Option<Pace>,
 }
 
 impl Source {
@@ -52,16 +54,18 @@ impl Source {
             primary: setting.primary.clone(),
             tape: setting.tape.map(|(tape, host)| (tape.library.clone(), host.clone())),
             waits: setting.waits,
+            pace: setting.pace,
         }
     }
 
     /// Of the plan of an explicit form: the volumes that it records, and the library that it writes to.
     pub(super) fn explicit(plan: &Plan) -> Result<Self, CompileError> {
         let mut volumes: Vec<VolumeId> = Vec::new();
-        let mut tape = None;
+        let (mut tape, mut pace) = (None, None);
         for step in plan.steps() {
             match &step.action {
                 Action::Record(record) => volumes.extend(record.volumes.iter().cloned()),
+                Action::Resync(resync) => pace = pace.or(resync.pace),
                 Action::TapeBackup(backup) => tape = Some((backup.library.clone(), step.host.clone())),
                 _ => {}
             }
@@ -71,7 +75,7 @@ impl Source {
         if volumes.is_empty() {
             return Err(CompileError::NoBackup);
         }
-        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default() })
+        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default(), pace })
     }
 }
 
@@ -115,7 +119,12 @@ fn confirm_unused(draft: &mut Draft, source: &Source) -> StepId {
 /// Copies the images back over the primaries. A restore splits the pair where it must, and leaves it split.
 fn put_back(draft: &mut Draft, source: &Source, needs: &[StepId]) {
     let restore = |volume: &VolumeId| {
-        Action::Restore(RestoreStep { volume: volume.clone(), paths: Vec::new(), to: None })
+        Action::Restore(RestoreStep {
+            volume: volume.clone(),
+            paths: Vec::new(),
+            to: None,
+            pace: source.pace,
+        })
     };
     let _ = draft.add_each("restore", on_primary(source), restore, needs);
 }
@@ -151,7 +160,7 @@ fn files_from_disk(
     let restore = |volume: &VolumeId| {
         let paths = wanted.get(volume).cloned().unwrap_or_default();
         let to = if several { to.join(volume.as_str()) } else { to.to_owned() };
-        Action::Restore(RestoreStep { volume: volume.clone(), paths, to: Some(to) })
+        Action::Restore(RestoreStep { volume: volume.clone(), paths, to: Some(to), pace: None })
     };
     let _ = draft.add_each("restore", volumes.into_iter(), restore, &[confirm]);
     Ok(())

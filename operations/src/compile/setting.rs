@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{
     ids::{HostId, VolumeId},
-    operation::{Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits},
+    operation::{
+        AbortPolicy, Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits,
+    },
+    pace::Pace,
     site::{Site, Volume},
 };
 
@@ -26,6 +29,10 @@ pub(super) struct Setting<'a> {
     pub(super) quiesce: QuiesceDeclaration,
     /// How long steps wait for pairs.
     pub(super) waits: Waits,
+    /// How fast is copied.
+    pub(super) pace: Option<Pace>,
+    /// What becomes of pairs when a backup is aborted.
+    pub(super) on_abort: AbortPolicy,
     /// The tape, and the host that drives it.
     pub(super) tape: Option<(&'a Tape, &'a HostId)>,
     /// The operator's commands.
@@ -57,7 +64,20 @@ impl<'a> Setting<'a> {
         }
         let waits = operation.waits.unwrap_or_default();
         let hooks = operation.hooks.as_ref();
-        Ok(Self { protect, volumes, primary, backup_server, usual_state, quiesce, waits, tape, hooks })
+        let (pace, on_abort) = (operation.pace, operation.on_abort.unwrap_or_default());
+        Ok(Self {
+            protect,
+            volumes,
+            primary,
+            backup_server,
+            usual_state,
+            quiesce,
+            waits,
+            pace,
+            on_abort,
+            tape,
+            hooks,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The compiler, seen from outside: plans, their explicit form, and what does not compile.
 
 #[cfg(test)]
+mod aborts;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod golden;

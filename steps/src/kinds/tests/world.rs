@@ -133,6 +133,7 @@ impl World {
             primary: place("fileserver", "/primary"),
             qemu: None,
             pairs: vec![Pair {
+                pace: None,
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
                 settings: [].into(),

@@ -9,6 +9,7 @@ pub mod compile;
 pub mod definitions;
 pub mod driver;
 pub mod expand;
+mod fires;
 pub mod ids;
 pub mod operation;
 pub mod pace;

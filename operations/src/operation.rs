@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Retry, StepDeclaration},
-    ids::{HostId, LibraryId, PoolId, StepId, VolumeId},
+    ids::{HostId, LibraryId, PoolId, StepId, TargetId, VolumeId},
     pace::Pace,
+    site::targets::LOCAL,
     units::Period,
 };
 
@@ -65,6 +66,22 @@ pub struct Protect {
     /// The volumes that are backed up together, at one moment.
     #[schemars(length(min = 1))]
     pub volumes: Vec<VolumeId>,
+    /// Which copies of each volume are split in the window, at one moment: `local`, its own pairs, or further targets of
+    /// it. Each target is a backup of its own, recorded and entered where its secondaries are; `backup_server` and `tape`
+    /// are about the first.
+    #[serde(default = "Protect::local", skip_serializing_if = "Protect::is_local")]
+    #[schemars(length(min = 1))]
+    pub targets: Vec<TargetId>,
+}
+
+impl Protect {
+    fn local() -> Vec<TargetId> {
+        vec![LOCAL.into()]
+    }
+
+    fn is_local(targets: &Vec<TargetId>) -> bool {
+        *targets == Self::local()
+    }
 }
 
 /// How pairs rest between backups.

@@ -34,11 +34,14 @@ fn site() -> Site {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
         qemu: None,
+        behind: None,
+        of: None,
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
         settings: BTreeMap::new(),
         declared: None,
     };
     Site {
+        neighbours: BTreeMap::new(),
         hosts: BTreeMap::from([host("backupserver"), host("fileserver")]),
         volumes: BTreeMap::from([("documents".into(), volume)]),
         libraries: BTreeMap::new(),
@@ -123,7 +126,7 @@ fn preview(plan: &Plan) -> PlanPreview {
     let pairs = BTreeMap::from([("documents".into(), bound)]);
     let binding = Binding { pairs, evictions: vec![eviction], ..Binding::default() };
     let rows = plan.steps().iter().map(row).collect();
-    PlanPreview { binding, refusals: Vec::new(), waits: Vec::new(), rows }
+    PlanPreview { binding, rows, ..PlanPreview::default() }
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl Service for Fake {
     async fn preview(&self, submit: Submit) -> Reply<PlanPreview> {
         self.note(format!("preview {}", submit.plan.hash()));
         let refusals = vec![Failure::refused("no pair is free")];
-        Ok(PlanPreview { binding: Binding::default(), refusals, waits: Vec::new(), rows: Vec::new() })
+        Ok(PlanPreview { refusals, ..PlanPreview::default() })
     }
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {

@@ -1,7 +1,8 @@
 //! What definitions mean: names that must exist, places that must not overlap, keys that need each other. Works on the
 //! tree, so that it reports beside structural errors, not after them.
 
-mod cron;
+mod cascade;
+pub(crate) mod cron;
 mod driver;
 mod operation;
 mod places;

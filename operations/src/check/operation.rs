@@ -6,7 +6,10 @@ use super::{SiteFacts, cron, not_cold, not_zero, repeated, site::children, steps
 use crate::{
     report::{Problem, shown},
     schema::{Reference, nearest},
-    site::absolute,
+    site::{
+        absolute,
+        targets::{self, LOCAL},
+    },
     yaml::{Tree, View},
 };
 
@@ -112,11 +115,26 @@ fn check_protect(
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
     let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
+    let targets: Vec<View<'_>> = protect.get("targets").into_iter().flat_map(View::items).collect();
+    repeated(targets.iter().copied(), "target", problems);
+    let first_target = targets.first().and_then(|view| view.text()).unwrap_or(LOCAL);
     let server = root.get("backup_server").filter(|server| site.has_host(*server));
     let mut first: Option<(&str, View<'_>)> = None;
     for volume in volumes {
         let Some(name) = volume.text() else { continue };
         let Some(facts) = site.volumes.get(name) else { continue };
+        for target in &targets {
+            let Some(said) = target.text().filter(|said| *said != LOCAL) else { continue };
+            if site.whole && !site.volumes.contains_key(&format!("{name}.{said}")) {
+                let message = format!("volume '{name}' has no target '{}'", shown(said));
+                problems.push(
+                    Problem::at(target.span(), message)
+                        .label("unknown target")
+                        .related(volume.span(), "named here")
+                        .help("declare it in site.yaml, under 'targets' of the volume; 'local' is its own pairs"),
+                );
+            }
+        }
         if let (Some((view, around)), Some(primary)) = (&around, &facts.primary)
             && facts.is_tree
             && !primary.starts_with(around)
@@ -141,7 +159,8 @@ fn check_protect(
             }
         }
         if let Some((server, view)) = server.and_then(|view| Some((view.text()?, view)))
-            && let Some(elsewhere) = facts.secondary_hosts.iter().find(|host| *host != server)
+            && let Some(first) = site.volumes.get(&targets::name(&name.into(), &first_target.into()).0)
+            && let Some(elsewhere) = first.secondary_hosts.iter().find(|host| *host != server)
         {
             problems.push(
                 Problem::at(view.span(), format!("volume '{name}' has a secondary on host '{elsewhere}'"))

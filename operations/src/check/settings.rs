@@ -1,6 +1,6 @@
 //! What a site says to drivers: how fast they copy, and settings that their files declare.
 
-use super::site::children;
+use super::site::with_targets;
 use crate::{
     definitions::Drivers,
     driver::DriverFile,
@@ -12,7 +12,7 @@ use crate::{
 
 /// Reports settings that a volume's driver does not know, values that it does not take, and those that it lacks.
 pub(super) fn check(volumes: View<'_>, drivers: &Drivers, problems: &mut Vec<Problem>) {
-    for (name, volume) in children(Some(volumes)) {
+    for (name, volume) in with_targets(volumes) {
         let Some(driver) = volume.get("driver") else { continue };
         let Some(driver_name) = driver.text() else { continue };
         let pairs: Vec<View<'_>> = volume.get("pairs").into_iter().flat_map(View::items).collect();
@@ -38,9 +38,12 @@ pub(super) fn check(volumes: View<'_>, drivers: &Drivers, problems: &mut Vec<Pro
         for (key, _) in file.settings.iter().filter(|(_, setting)| setting.default.is_none()) {
             if !said(&volume, key) && !pairs.iter().all(|pair| said(pair, key)) {
                 problems.push(
-                    Problem::at(driver.span(), format!("volume '{}' lacks the setting '{key}'", shown(name)))
-                        .label(format!("the driver '{driver_name}' needs it"))
-                        .help(format!("settings: {{ {key}: \"...\" }}, of the volume or of each pair")),
+                    Problem::at(
+                        driver.span(),
+                        format!("volume '{}' lacks the setting '{key}'", shown(&name)),
+                    )
+                    .label(format!("the driver '{driver_name}' needs it"))
+                    .help(format!("settings: {{ {key}: \"...\" }}, of the volume or of each pair")),
                 );
             }
         }

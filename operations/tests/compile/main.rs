@@ -16,6 +16,8 @@ mod sites;
 #[cfg(test)]
 mod strings;
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod waits;
 #[cfg(test)]
 mod yaml;

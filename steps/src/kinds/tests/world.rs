@@ -120,6 +120,8 @@ impl World {
             device: None,
             array: None,
             qemu: None,
+            behind: None,
+            of: None,
         };
         let bound = BoundPair {
             pair,
@@ -156,6 +158,7 @@ impl World {
             facts: Facts::default(),
             binding: Binding { pairs: [("v".into(), bound)].into(), ..Binding::default() },
             site: Site {
+                neighbours: [].into(),
                 hosts: [("fileserver".into(), here.clone()), ("backupserver".into(), here)].into(),
                 volumes: [("v".into(), volume)].into(),
                 libraries: BTreeMap::new(),

@@ -106,7 +106,9 @@ impl Nightly {
     }
 
     fn status(&self) -> String {
-        self.site.json(&["pair", "status"])[0]["state"]["status"].as_str().unwrap().to_owned()
+        let pairs = self.site.json(&["pair", "status"]);
+        let ours = pairs.as_array().unwrap().iter().find(|pair| pair["pair"]["copy_group"] == "VG01,vol01");
+        ours.unwrap()["state"]["status"].as_str().unwrap().to_owned()
     }
 }
 

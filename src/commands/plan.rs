@@ -96,8 +96,9 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     let client = place.coordinator(plan).await?;
     let preview = client.preview(&submit).await.map_err(session::stop)?;
     let view = &session.view;
-    let expected = preview.expected_ms.unwrap_or(0);
-    let collisions = collisions::of_place(&place, &submit.plan, expected, view.now, &view.zone);
+    // How long what was never done takes is not known, nor what it would meet.
+    let meets = |expected| collisions::of_place(&place, &submit.plan, expected, view.now, &view.zone);
+    let collisions = preview.expected_ms.map(meets).unwrap_or_default();
     if json {
         output::print_json(&render::plan::document(&submit.plan, &preview, &collisions))?;
     } else {

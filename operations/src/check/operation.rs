@@ -175,7 +175,7 @@ fn check_protect(
 /// Reports a pace that the driver of no volume takes. Where one does, `plan` says of which it is without effect.
 fn check_pace(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
     let Some(pace) = root.entry("pace") else { return };
-    let named = || protect.get("volumes").into_iter().flat_map(View::items).filter_map(|view| view.text());
+    let named = || protect.get("volumes").into_iter().flat_map(View::items).filter_map(View::text);
     let known = || named().filter_map(|name| site.volumes.get(name));
     if site.whole && known().count() == named().count() && !known().any(|volume| volume.has_pace) {
         let problem = Problem::at(pace.key_span.clone(), "no driver of these volumes copies at a pace");

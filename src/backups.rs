@@ -3,7 +3,7 @@
 use resplit_engine::protocol::Selector;
 use resplit_operations::{
     compile::RestoreFrom,
-    ids::{HostId, OperationId},
+    ids::{HostId, OperationId, VolumeId},
     record::{Medium, Origin, Record},
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Chosen {
     pub(crate) selector: Selector,
     /// Its medium.
     pub(crate) from: RestoreFrom,
+    /// A volume of it: of several targets, one of that which the backup is of.
+    pub(crate) volume: Option<VolumeId>,
 }
 
 /// Chooses among the records of all catalogs.
@@ -66,7 +68,8 @@ pub(crate) fn choose(catalogs: &[(HostId, Vec<Record>)], asked: Asked<'_>) -> Re
     for from in order {
         if let Some((host, record)) = there(*from) {
             let selector = Selector { host: Some(host.clone()), id: record.id };
-            return Ok(Chosen { selector, from: *from });
+            let volume = record.origin.images.first().map(|image| image.volume.clone());
+            return Ok(Chosen { selector, from: *from, volume });
         }
     }
     Err(gone(backup, asked.from, |medium| there(medium).is_some()))

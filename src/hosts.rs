@@ -53,7 +53,7 @@ mod tests {
             (HostId::from(*name), Host { connect: Connect::Local, state: format!("state-{name}").into() })
         };
         let hosts = names.iter().map(host).collect();
-        Site { hosts, volumes: BTreeMap::new(), libraries: BTreeMap::new() }
+        Site { hosts, volumes: BTreeMap::new(), neighbours: BTreeMap::new(), libraries: BTreeMap::new() }
     }
 
     #[test]

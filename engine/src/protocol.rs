@@ -25,7 +25,9 @@ pub use runs::{
     RunsQuery, Selector, StepDetail, StepStatus, Submit,
 };
 pub use steps::{Placed, StepEnd, StepMessage, StepRequest};
-pub use world::{EnterRequest, Entered, PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest};
+pub use world::{
+    EnterRequest, Entered, HeldNow, PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest,
+};
 
 /// The version of this protocol. An engine and a client of different versions do not talk; an idle engine is replaced.
 pub const VERSION: u32 = 1;

@@ -9,9 +9,12 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod targets;
+
 use crate::{
     driver::{ArrayPair, DriverFile},
-    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
+    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, VolumeId},
+    pace::Pace,
     pair::{PairRef, verdict::CopyType},
     units::Size,
 };
@@ -27,8 +30,13 @@ pub struct Site {
     /// The machines, or state directories, on which steps run.
     #[schemars(extend("minProperties" = 1))]
     pub hosts: BTreeMap<HostId, Host>,
-    /// What is backed up.
+    /// What is backed up. A further target of a volume is a volume of its own here, `VOLUME.TARGET`, with the same primary.
+    #[serde(deserialize_with = "targets::expanded")]
     pub volumes: BTreeMap<VolumeId, Volume>,
+    /// In a plan: the volumes whose pairs lie in front of or behind those that it acts on, or share their primaries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "targets::expanded")]
+    #[schemars(skip)]
+    pub neighbours: BTreeMap<VolumeId, Volume>,
     /// Where tapes are.
     #[serde(default)]
     pub libraries: BTreeMap<LibraryId, Library>,
@@ -62,6 +70,10 @@ pub struct Volume {
     pub driver: PairDriverKind,
     /// Where the original is.
     pub primary: Location,
+    /// The pair in front, whose secondary is this primary: then this volume's pairs are a cascade behind it.
+    pub behind: Option<CopyGroup>,
+    /// Of a further target: the volume whose primary it copies.
+    pub of: Option<VolumeId>,
     /// How QEMU is asked for the disk, for the driver `qemu`.
     pub qemu: Option<QemuDisk>,
     /// What LVM makes, for the driver `lvm`.
@@ -95,6 +107,12 @@ struct WrittenVolume {
     driver: DriverId,
     /// Where the original is.
     primary: Location,
+    /// The pair in front, if the original is the secondary of another volume's pair: a cascade. `"VG01,vol01"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<CopyGroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    of: Option<VolumeId>,
     /// How QEMU is asked for the disk, for the driver `qemu`; `primary.path` is the file or device in which QEMU keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     qemu: Option<QemuDisk>,
@@ -107,6 +125,10 @@ struct WrittenVolume {
     /// What the driver's file wants to know of every pair.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     settings: BTreeMap<String, String>,
+    /// Further copies of the same original, by other means or in other places. An operation names those that it splits
+    /// in its window: `targets: [local, NAME]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    targets: BTreeMap<TargetId, targets::Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     file: Option<Arc<DriverFile>>,
@@ -123,24 +145,25 @@ fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 impl From<WrittenVolume> for Volume {
     fn from(written: WrittenVolume) -> Self {
-        let WrittenVolume { driver, primary, qemu, lvm, pairs, settings, file } = written;
+        let WrittenVolume { driver, primary, behind, of, qemu, lvm, pairs, settings, targets: _, file } =
+            written;
         let own = PairDriverKind::BUILT_IN.into_iter().find(|kind| kind.to_string() == driver.as_str());
         let (driver, declared) = match own {
             Some(kind) => (kind, None),
             None => (PairDriverKind::Declared, Some(Declared { name: driver, file })),
         };
-        Self { driver, primary, qemu, lvm, pairs, settings, declared }
+        Self { driver, primary, behind, of, qemu, lvm, pairs, settings, declared }
     }
 }
 
 impl From<Volume> for WrittenVolume {
     fn from(volume: Volume) -> Self {
-        let Volume { driver, primary, qemu, lvm, pairs, settings, declared } = volume;
+        let Volume { driver, primary, behind, of, qemu, lvm, pairs, settings, declared } = volume;
         let (driver, file) = match declared {
             Some(declared) => (declared.name, declared.file),
             None => (DriverId(driver.to_string()), None),
         };
-        Self { driver, primary, qemu, lvm, pairs, settings, file }
+        Self { driver, primary, behind, of, qemu, lvm, pairs, settings, targets: BTreeMap::new(), file }
     }
 }
 
@@ -235,6 +258,9 @@ pub struct Pair {
     pub copy_group: CopyGroup,
     /// Where the copy is.
     pub secondary: Secondary,
+    /// How fast it is copied, from 1 to 15, if its driver can be told; an operation's own `pace` counts more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// What the driver's file wants to know of this pair; counts more than the volume's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
@@ -306,22 +332,29 @@ impl Volume {
 }
 
 impl Site {
-    /// Every pair of a volume, in the order of generations; none if the site has no such volume.
+    /// Every pair of a volume, or of a neighbour, in the order of generations; none if the site has no such volume.
     pub fn pairs(&self, volume: &VolumeId) -> Vec<PairRef> {
-        let Some(found) = self.volumes.get(volume) else { return Vec::new() };
+        let found = self.volumes.get(volume).or_else(|| self.neighbours.get(volume));
+        let Some(found) = found else { return Vec::new() };
         (0..)
             .zip(&found.pairs)
-            .map(|(generation, pair)| PairRef {
-                volume: volume.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: found.primary.path.clone(),
-                secondary: pair.secondary.path.clone(),
-                device: pair.secondary.device.clone(),
-                array: found.array(pair).map(Arc::new),
-                qemu: found.qemu.clone(),
-                lvm: found.lvm.clone(),
+            .map(|(generation, pair)| {
+                (
+                    PairRef {
+                        volume: volume.clone(),
+                        copy_group: pair.copy_group.clone(),
+                        generation,
+                        primary: found.primary.path.clone(),
+                        secondary: pair.secondary.path.clone(),
+                        device: pair.secondary.device.clone(),
+                        array: found.array(pair).map(Arc::new),
+                        qemu: found.qemu.clone(),
+                        lvm: found.lvm.clone(),
+                    },
+                    pair.pace,
+                )
             })
+            .map(|(pair, pace)| pair.at_pace(pace).into_owned())
             .collect()
     }
 
@@ -332,7 +365,7 @@ impl Site {
         for host in site.hosts.values_mut() {
             host.state = absolute(directory, &host.state);
         }
-        for volume in site.volumes.values_mut() {
+        for volume in site.volumes.values_mut().chain(site.neighbours.values_mut()) {
             volume.primary.path = absolute(directory, &volume.primary.path);
             if let Some(qemu) = &mut volume.qemu {
                 qemu.socket = absolute(directory, &qemu.socket);

@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod aborts;
 mod accepted;
 mod another_boot;
 mod array;
 mod btrfs;
+mod cascade;
 mod catalogs;
 mod clocks;
 mod concurrent;
 mod damaged;
 mod drift;
 mod durable;
+mod foretold;
 mod found;
 mod freeze;
 mod frozen_kills;
@@ -34,3 +37,4 @@ mod restore;
 mod several;
 mod site;
 mod tape;
+mod targets;

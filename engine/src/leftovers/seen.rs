@@ -82,6 +82,7 @@ fn run_of(path: &Path) -> Option<RunId> {
     let name = path.file_name()?.to_str()?;
     let rest = ["import-", "export-"].iter().find_map(|kind| name.strip_prefix(kind))?;
     let run = [".json", ".partial"].iter().find_map(|end| rest.strip_suffix(end))?;
+    let run = run.split('+').next().unwrap_or(run);
     (!run.is_empty()).then(|| RunId(run.to_owned()))
 }
 

@@ -188,7 +188,7 @@ impl Bed {
     /// The newest backup, from tape, in place.
     pub(crate) fn restore(&self) -> Submit {
         let operation = &self.checked.operations[&Self::id()];
-        let request = RestoreRequest { from: RestoreFrom::Tape, paths: Vec::new(), to: None };
+        let request = RestoreRequest { from: RestoreFrom::Tape, paths: Vec::new(), to: None, volume: None };
         let plan =
             compile::restore(&self.checked.site, &self.root(), &Self::id(), operation, &request).unwrap();
         Submit { plan, options: Self::options(), measure: false }

@@ -1,7 +1,8 @@
 //! What definitions mean: names that must exist, places that must not overlap, keys that need each other. Works on the
 //! tree, so that it reports beside structural errors, not after them.
 
-mod cron;
+mod cascade;
+pub(crate) mod cron;
 mod driver;
 mod lvm;
 mod operation;
@@ -44,6 +45,8 @@ pub(crate) struct VolumeFacts {
     /// Whether its image is at rest only if its file system was frozen: the half of a mirror, which cannot be written.
     pub(crate) wants_freeze: bool,
     pub(crate) secondary_hosts: Vec<String>,
+    /// Whether its driver copies at a pace.
+    pub(crate) has_pace: bool,
 }
 
 /// What a site says of a library.

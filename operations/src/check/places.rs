@@ -25,6 +25,8 @@ struct Place {
     what: String,
     /// The volume it belongs to, if any.
     volume: String,
+    /// Of a secondary, its pair; of a primary, the pair in front.
+    group: Option<String>,
     path: PathBuf,
     span: Span,
 }
@@ -49,29 +51,36 @@ pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) 
 
 fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
     let mut places = Vec::new();
-    let mut add = |role, what: String, volume: &str, path: Option<View<'_>>| {
+    let mut add = |role, what: String, volume: &str, group: Option<View<'_>>, path: Option<View<'_>>| {
         if let Some((text, span)) =
             path.and_then(|path| Some((path.text().filter(|text| !text.is_empty())?, path.span())))
         {
             let path = absolute(directory, Path::new(text));
-            places.push(Place { role, what, volume: volume.to_owned(), path, span });
+            let group = group.and_then(View::text).map(str::to_owned);
+            places.push(Place { role, what, volume: volume.to_owned(), group, path, span });
         }
     };
     for (name, host) in children(at(tree, &["hosts"])) {
-        add(Role::State, format!("the state directory of host '{name}'"), "", host.get("state"));
+        add(Role::State, format!("the state directory of host '{name}'"), "", None, host.get("state"));
     }
     for (name, volume) in children(at(tree, &["volumes"])) {
         let primary = volume.get("primary").and_then(|primary| primary.get("path"));
-        add(Role::Primary, format!("the primary of volume '{name}'"), name, primary);
-        for (generation, pair) in volume.get("pairs").into_iter().flat_map(View::items).enumerate() {
-            let secondary = pair.get("secondary");
-            let what = format!("the secondary of volume '{name}', generation {generation},");
-            add(Role::Secondary, what.clone(), name, secondary.and_then(|side| side.get("path")));
-            add(Role::Secondary, what, name, secondary.and_then(|side| side.get("device")));
+        add(Role::Primary, format!("the primary of volume '{name}'"), name, volume.get("behind"), primary);
+        let targets =
+            children(volume.get("targets")).map(|(target, view)| (format!("{name}.{target}"), view));
+        for (known, view) in std::iter::once((name.to_owned(), volume)).chain(targets) {
+            for (generation, pair) in view.get("pairs").into_iter().flat_map(View::items).enumerate() {
+                let (secondary, group) = (pair.get("secondary"), pair.get("copy_group"));
+                let what = format!("the secondary of volume '{known}', generation {generation},");
+                for key in ["path", "device"] {
+                    let path = secondary.and_then(|side| side.get(key));
+                    add(Role::Secondary, what.clone(), name, group, path);
+                }
+            }
         }
     }
     for (name, library) in children(at(tree, &["libraries"])) {
-        add(Role::Library, format!("the library '{name}'"), "", library.get("path"));
+        add(Role::Library, format!("the library '{name}'"), "", None, library.get("path"));
     }
     places
 }
@@ -79,6 +88,15 @@ fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
 /// Why `inner`, which lies in `outer` or is the same, must not.
 fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
     let same = outer.path == inner.path;
+    // A cascade: the primary of the volume behind is what a pair has copied.
+    let cascade = |front: &Place, behind: &Place| {
+        (front.role, behind.role) == (Role::Secondary, Role::Primary)
+            && front.group.is_some()
+            && front.group == behind.group
+    };
+    if cascade(outer, inner) || cascade(inner, outer) {
+        return None;
+    }
     let kept = |place: &Place| matches!(place.role, Role::State | Role::Library);
     // A secondary or library may lie in a state directory, and state directories in one another: neither copies nor
     // deletes what it does not know. Primaries and secondaries do.
@@ -92,6 +110,9 @@ fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
         (Role::State, Role::State) => "give each host a state directory of its own",
         (Role::Primary, Role::Primary) => {
             "what shares a directory is one volume: declare one, or directories side by side"
+        }
+        (Role::Secondary, Role::Primary) => {
+            "of a volume behind this pair, a cascade, say so: behind: \"GROUP,DEVICE\"; else give it another place"
         }
         (Role::Primary, _) => "it would be copied with the primary, and overwritten by a restore",
         (Role::Secondary, _) => "a resync would remove or overwrite it",

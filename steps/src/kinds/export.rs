@@ -18,7 +18,16 @@ use crate::{
 pub(super) struct Export;
 
 fn path(context: &Context<'_>) -> PathBuf {
-    context.directories.staging.join(format!("export-{}.json", context.run))
+    context.directories.staging.join(file_name("export", context))
+}
+
+/// The name of a record's file: after the run, and of several in a run after what follows the kind in the step's name.
+pub(super) fn file_name(kind: &str, context: &Context<'_>) -> String {
+    let step = context.step.as_str();
+    match step.strip_prefix(context.action.kind()).and_then(|rest| rest.strip_prefix('-')) {
+        Some(target) => format!("{kind}-{}+{target}.json", context.run),
+        None => format!("{kind}-{}.json", context.run),
+    }
 }
 
 /// Writes a file whole or not at all, durably.

@@ -4,12 +4,7 @@ use std::{ops::Range, path::Path};
 
 use resplit_operations::pair::CopyReport;
 
-use super::{
-    blocks::Blocks,
-    scan::{Found, Scan},
-    verify::verify,
-    volume::Volume,
-};
+use super::{blocks::Blocks, found::Found, scan::Scan, verify::verify, volume::Volume};
 use crate::{context::Work, drivers::pairs::Difference, failure::Failure};
 
 /// Writes to a device what differs from another, which is as large; durable when it returns, and read back.

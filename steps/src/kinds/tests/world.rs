@@ -134,7 +134,10 @@ impl World {
             primary: place("fileserver", "/primary"),
             qemu: None,
             lvm: None,
+            behind: None,
+            of: None,
             pairs: vec![Pair {
+                pace: None,
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
                 settings: [].into(),
@@ -157,6 +160,7 @@ impl World {
             facts: Facts::default(),
             binding: Binding { pairs: [("v".into(), bound)].into(), ..Binding::default() },
             site: Site {
+                neighbours: [].into(),
                 hosts: [("fileserver".into(), here.clone()), ("backupserver".into(), here)].into(),
                 volumes: [("v".into(), volume)].into(),
                 libraries: BTreeMap::new(),

@@ -9,7 +9,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use resplit_operations::ids::{HostId, OperationId, RunId};
+use resplit_operations::{
+    ids::{HostId, OperationId, RunId},
+    site::Site,
+};
 use resplit_steps::failure::Failure;
 
 use crate::{
@@ -114,10 +117,44 @@ pub(crate) async fn forget_served(engine: &Arc<Engine>) -> Result<(), Failure> {
     }
     for (host, runs) in by_coordinator {
         let Some(HostPlace(found)) = rows::get(&engine.store, &host_key(&host))? else { continue };
-        let Ok(client) = Client::connect(&found.state).await else { continue };
+        let site = Site { hosts: [(host.clone(), found.clone())].into(), ..Site::default() };
+        let Some(client) = engine.peers.listening(&host, &found, &site).await else { continue };
         let is_sure = client.verify(&host).await.is_ok_and(|info| info.read_only.is_none());
         if is_sure {
             forget_of(engine, &client, runs).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Releases what runs hold here that are coordinated on other machines, if their coordinator knows them to be over, or does
+/// not know them: it could not tell, or has lost its state. One that cannot be asked keeps all. No engine is started for
+/// this.
+pub(crate) async fn release_far(engine: &Arc<Engine>) -> Result<(), Failure> {
+    let far = engine.leases.all().into_iter().filter(|lease| lease.far);
+    let runs: BTreeMap<RunId, HostId> = far.map(|lease| (lease.run, lease.coordinator)).collect();
+    for (run, host) in runs {
+        let Some(HostPlace(found)) = rows::get(&engine.store, &host_key(&host))? else { continue };
+        let site = Site { hosts: [(host.clone(), found.clone())].into(), ..Site::default() };
+        let Some(client) = engine.peers.listening(&host, &found, &site).await else { continue };
+        if !client.verify(&host).await.is_ok_and(|info| info.read_only.is_none()) {
+            continue;
+        }
+        let over = match tokio::time::timeout(PATIENCE, client.run(&run)).await {
+            Ok(Ok(detail)) => {
+                let status = detail.summary.status;
+                status.is_over() && !matches!(status, RunStatus::Parked { .. })
+            }
+            Ok(Err(ClientError::Refused(refusal))) => refusal.kind == RefusalKind::NotFound,
+            _ => false,
+        };
+        if over && !engine.serving.serves(&run) {
+            let (leaving, left) = (Arc::clone(engine), run.clone());
+            let undone = tokio::task::spawn_blocking(move || leaving.leave(&left)).await;
+            for text in undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))? {
+                tracing::info!(%run, "{text}");
+            }
+            tracing::info!(%run, "what it held here is released: its coordinator '{host}' knows it to be over");
         }
     }
     Ok(())

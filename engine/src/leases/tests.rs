@@ -42,7 +42,19 @@ impl Host {
         wanted: &[(Resource, u32)],
         is_open: impl Fn(&Lease) -> bool,
     ) -> LeaseReply {
+        self.ask_from(false, run, owner, wanted, is_open)
+    }
+
+    fn ask_from(
+        &self,
+        far: bool,
+        run: &str,
+        owner: &Owner,
+        wanted: &[(Resource, u32)],
+        is_open: impl Fn(&Lease) -> bool,
+    ) -> LeaseReply {
         let request = LeaseRequest {
+            far,
             run: run.into(),
             coordinator: "fileserver".into(),
             owner: owner.clone(),

@@ -17,6 +17,10 @@ pub struct Lease {
     pub coordinator: HostId,
     /// That engine's process.
     pub owner: resplit_steps::drivers::identity::Owner,
+    /// Whether that process is on another machine. Then nobody here can tell whether it lives, and the lease stands until
+    /// its coordinator gives it back, or does not know the run any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub far: bool,
     /// The fencing token.
     pub token: u64,
     /// Since when.
@@ -32,6 +36,9 @@ pub struct LeaseRequest {
     pub coordinator: HostId,
     /// That engine's process.
     pub owner: resplit_steps::drivers::identity::Owner,
+    /// Whether that process is on another machine than the host that is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub far: bool,
     /// What, with how many runs may hold it at once: 1 for a volume, its drives for a library.
     pub resources: Vec<(Resource, u32)>,
 }

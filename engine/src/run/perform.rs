@@ -189,6 +189,7 @@ async fn try_each(
         run: run.clone(),
         coordinator: engine.host.clone(),
         owner: engine.owner.clone(),
+        far: engine.peers.is_far(&plan.site, host),
         resources: wanted
             .iter()
             .filter(|(of, _)| of == host)

@@ -3,6 +3,7 @@
 
 mod cron;
 mod driver;
+mod hosts;
 mod operation;
 mod places;
 mod settings;
@@ -38,6 +39,8 @@ pub(crate) struct VolumeFacts {
     pub(crate) host: Option<String>,
     /// Absolute.
     pub(crate) primary: Option<std::path::PathBuf>,
+    /// What relative paths on the primary's host are relative to.
+    pub(crate) base: std::path::PathBuf,
     /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
     pub(crate) is_tree: bool,
     pub(crate) secondary_hosts: Vec<String>,

@@ -13,11 +13,10 @@ use crate::{
 /// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
 const WITH_PROTECT_ONLY: [&str; 6] = ["backup_server", "usual_state", "quiesce", "waits", "tape", "hooks"];
 
-/// Checks an operation against its site, whose relative paths are relative to `directory`.
+/// Checks an operation against its site.
 pub(crate) fn check(
     tree: &Tree,
     site: &SiteFacts,
-    directory: &Path,
     references: &[Reference],
     problems: &mut Vec<Problem>,
 ) {
@@ -26,7 +25,7 @@ pub(crate) fn check(
     forms(root, problems);
     usual_state(root, problems);
     if let Some(protect) = root.get("protect") {
-        check_protect(protect, root, site, directory, problems);
+        check_protect(protect, root, site, problems);
     }
     if let Some(tape) = root.get("tape") {
         check_tape(tape, root, site, problems);
@@ -102,22 +101,21 @@ fn check_protect(
     protect: View<'_>,
     root: View<'_>,
     site: &SiteFacts,
-    directory: &Path,
     problems: &mut Vec<Problem>,
 ) {
     let volumes: Vec<View<'_>> = protect.get("volumes").into_iter().flat_map(View::items).collect();
     repeated(volumes.iter().copied(), "volume", problems);
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
-    let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
     let server = root.get("backup_server").filter(|server| site.has_host(*server));
     let mut first: Option<(&str, View<'_>)> = None;
     for volume in volumes {
         let Some(name) = volume.text() else { continue };
         let Some(facts) = site.volumes.get(name) else { continue };
-        if let (Some((view, around)), Some(primary)) = (&around, &facts.primary)
+        let around = filesystem.and_then(|view| Some((view, absolute(&facts.base, Path::new(view.text()?)))));
+        if let (Some((view, around)), Some(primary)) = (around, &facts.primary)
             && facts.is_tree
-            && !primary.starts_with(around)
+            && !primary.starts_with(&around)
         {
             problems.push(
                 Problem::at(

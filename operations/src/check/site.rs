@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, places, repeated, settings};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, hosts, places, repeated, settings};
 use crate::{
     definitions::Drivers,
     report::{Problem, shown},
@@ -43,6 +43,7 @@ pub(crate) fn check(
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
     }
+    hosts::check(tree, directory, problems);
     places::check(tree, directory, problems);
     facts
 }
@@ -57,9 +58,11 @@ fn text(view: View<'_>, path: &[&str]) -> Option<String> {
 }
 
 fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
+    let base = |view: View<'_>| hosts::ground(tree, text(view, &["primary", "host"]).as_deref(), directory).1;
     let volume = |view: View<'_>| VolumeFacts {
         host: text(view, &["primary", "host"]),
-        primary: text(view, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
+        primary: text(view, &["primary", "path"]).map(|path| absolute(&base(view), Path::new(&path))),
+        base: base(view),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
         secondary_hosts: view
             .get("pairs")

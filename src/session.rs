@@ -212,8 +212,10 @@ impl Place {
         let site = self.resolved();
         match site.hosts.get(host).filter(|_| self.is_here(host)) {
             Some(found) => Ok(self.peers.start(host, found)),
-            None => Err(Stop::usage(format!("host '{host}' is not on this machine"))
-                .help("do it on that machine")),
+            None => {
+                Err(Stop::usage(format!("host '{host}' is not on this machine"))
+                    .help("do it on that machine"))
+            }
         }
     }
 
@@ -327,9 +329,9 @@ pub(crate) fn plan_hosts(plan: &Plan) -> BTreeSet<HostId> {
 
 fn coordinator_of(engines: Engines, plan: &Plan) -> Result<Client, Stop> {
     let found = engines.into_iter().find(|(host, _)| *host == plan.coordinator);
-    found
-        .map(|(_, client)| client)
-        .ok_or_else(|| Stop::usage(format!("host '{}' coordinates the plan, and was not asked", plan.coordinator)))
+    found.map(|(_, client)| client).ok_or_else(|| {
+        Stop::usage(format!("host '{}' coordinates the plan, and was not asked", plan.coordinator))
+    })
 }
 
 fn unusable(host: &HostId, failure: Failure) -> Stop {

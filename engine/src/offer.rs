@@ -310,8 +310,9 @@ impl Service for Offer {
             RecordVerb::Lock => return Ok(record),
             RecordVerb::Unlock => {
                 let holder = record.lock.as_ref().and_then(|lock| lock.run.clone());
-                let holds = holder
-                    .filter(|run| engine.leases.all().iter().any(|l| l.run == *run && (l.far || l.owner.is_alive())));
+                let holds = holder.filter(|run| {
+                    engine.leases.all().iter().any(|l| l.run == *run && (l.far || l.owner.is_alive()))
+                });
                 if let Some(run) = holds {
                     let text = format!("backup {id} is mounted by run {run}, which is at work");
                     return Err(conflict(text, format!("resplit cancel {run}")));

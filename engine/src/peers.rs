@@ -172,8 +172,12 @@ impl PeerEngines {
 }
 
 fn elsewhere(host: &HostId) -> Failure {
-    Failure::refused(format!("host '{host}' is `connect: local` on another machine, and cannot be reached from here"))
-        .with_help(format!("say in site.yaml how every host reaches it: hosts: {host}: {{ connect: ssh://HOST }}"))
+    Failure::refused(format!(
+        "host '{host}' is `connect: local` on another machine, and cannot be reached from here"
+    ))
+    .with_help(format!(
+        "say in site.yaml how every host reaches it: hosts: {host}: {{ connect: ssh://HOST }}"
+    ))
 }
 
 /// The peers of one step, which is not async.

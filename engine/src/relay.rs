@@ -2,9 +2,10 @@
 //! of them.
 
 use std::{
-    io::{self, Write as _},
+    fs::File,
+    io::{self, Read, Write},
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     sync::mpsc,
     thread,
@@ -25,16 +26,34 @@ pub fn relay(engine: UnixStream) -> io::Result<()> {
     let (ended, either) = mpsc::channel();
     let (up, down) = (engine.try_clone()?, engine.try_clone()?);
     let tell = ended.clone();
+    // The descriptors themselves: Rust's own standard streams keep bytes back until a line ends.
+    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     // These threads end with the process: nothing ends a read of standard input.
     drop(thread::Builder::new().name("to the engine".to_owned()).spawn(move || {
-        let _ = tell.send(io::copy(&mut io::stdin().lock(), &mut &up).map(drop));
+        let _ = tell.send(carry(&mut input, &mut &up));
     })?);
     drop(thread::Builder::new().name("from the engine".to_owned()).spawn(move || {
-        let mut out = io::stdout().lock();
-        let copied = io::copy(&mut &down, &mut out);
-        let _ = ended.send(copied.and_then(|_| out.flush()));
+        let _ = ended.send(carry(&mut &down, &mut output));
     })?);
     let result = either.recv().unwrap_or(Ok(()));
     let _ = engine.shutdown(Shutdown::Both);
     result
+}
+
+/// How much is carried at once, in bytes.
+const AT_ONCE: usize = 256 << 10;
+
+/// Passes on what comes, as it comes, until nothing does. Not by `io::copy`, which splices: while it waits for a socket,
+/// splice keeps whoever reads the pipe from what is in it already.
+fn carry(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; AT_ONCE];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

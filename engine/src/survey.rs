@@ -72,7 +72,10 @@ fn look(engine: &Engine, request: &SurveyRequest) -> Vec<Finding> {
         found("state directory".to_owned(), Err(failure));
     }
     if let Some(damage) = engine.store.damage() {
-        found("state directory".to_owned(), Err(Failure::refused(damage.to_string()).with_help(damage.help())));
+        found(
+            "state directory".to_owned(),
+            Err(Failure::refused(damage.to_string()).with_help(damage.help())),
+        );
     }
     findings
 }
@@ -86,7 +89,9 @@ fn primary(host: &HostId, volume: &Volume) -> Result<(), Failure> {
     };
     let metadata = fs::metadata(path).map_err(|error| absent(&error))?;
     match volume.driver {
-        PairDriverKind::Directory | PairDriverKind::Btrfs | PairDriverKind::Declared if !metadata.is_dir() => {
+        PairDriverKind::Directory | PairDriverKind::Btrfs | PairDriverKind::Declared
+            if !metadata.is_dir() =>
+        {
             Err(Failure::refused(format!("{} is not a directory", path.display()))
                 .with_help("correct 'primary' in site.yaml"))
         }
@@ -119,5 +124,9 @@ fn place(path: &Path) -> Result<(), Failure> {
 /// The hosts that each host of a site has to reach: whoever coordinates asks those of the secondaries and libraries.
 pub fn reaches(site: &Site, host: &HostId) -> std::collections::BTreeSet<HostId> {
     let primaries = site.volumes.values().filter(|volume| volume.primary.host == *host);
-    primaries.flat_map(|volume| &volume.pairs).map(|pair| pair.secondary.host.clone()).filter(|to| to != host).collect()
+    primaries
+        .flat_map(|volume| &volume.pairs)
+        .map(|pair| pair.secondary.host.clone())
+        .filter(|to| to != host)
+        .collect()
 }

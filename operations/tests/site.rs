@@ -39,11 +39,7 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     ),
     ("connect: local, state: state }", "connect: local, state: /cluster/state, state_on: /cluster }", &[]),
     // What is on two machines is not one place.
-    (
-        "connect: local, state: state }",
-        "connect: ssh://fs01, state: state-backup, site: /site }",
-        &[],
-    ),
+    ("connect: local, state: state }", "connect: ssh://fs01, state: state-backup, site: /site }", &[]),
     (
         "connect: local, state: state }",
         "connect: lokal, state: state }",

@@ -58,13 +58,15 @@ type Relayed = (u32, HostId, std::os::unix::net::UnixStream);
 /// The engine, connected; `None` if none listens and none is to be started.
 async fn ready(arguments: &Arguments, session: &Session) -> Result<Option<Relayed>, Stop> {
     push::finish(&session.directory()?)?;
-    let place = session.site()?;
+    let mut place = session.site()?;
     let Some(host) = session.global.host.as_deref() else {
         return Err(Stop::usage("an agent is told which host it is: --host HOST"));
     };
     let host = hosts::named(&place.site, host)?;
     let site = place.resolved();
     is_this_machine(&place, &host)?;
+    // Whatever this machine is called: an agent that asked over ssh in turn would never end.
+    place.peers.here = Some(host.clone());
     let found = site.hosts.get(&host).ok_or_else(|| Stop::usage(format!("the site has no host '{host}'")))?;
     let client = if arguments.only_running {
         match resplit_engine::client::Client::connect(&found.state).await {
@@ -80,9 +82,9 @@ async fn ready(arguments: &Arguments, session: &Session) -> Result<Option<Relaye
 }
 
 async fn connected(state: &Path) -> Result<std::os::unix::net::UnixStream, Stop> {
-    relay::connect(state).await.map_err(|error| {
-        Stop::failed(format!("cannot reach the engine of {}: {error}", state.display()))
-    })
+    relay::connect(state)
+        .await
+        .map_err(|error| Stop::failed(format!("cannot reach the engine of {}: {error}", state.display())))
 }
 
 /// Refuses to be a host on a machine that is another one: an engine there would begin a catalog of its own.

@@ -17,7 +17,9 @@ use crate::{
 /// was expected, what to do. Needs no engine and changes nothing. With --hosts every host is asked, too: whether it is
 /// reached, has the same files and the same version, and is what the site says it is.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json\n  resplit check --hosts")]
+#[command(
+    after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json\n  resplit check --hosts"
+)]
 pub(crate) struct Arguments {
     /// Only these operations, and the site
     #[arg(value_name = "OPERATION")]

@@ -125,8 +125,10 @@ pub(crate) async fn submission(
     let backup = compiled(session, place, id)?;
     let coordinator = backup.coordinator.clone();
     // All that may have it: the newest of some is not the newest.
-    let said = wanted.backup.and_then(|name| name.0.host.clone()).filter(|host| place.site.hosts.contains_key(host));
-    let engines = place.engines(session::plan_hosts(&backup).into_iter().chain(said).collect::<BTreeSet<_>>()).await?;
+    let said =
+        wanted.backup.and_then(|name| name.0.host.clone()).filter(|host| place.site.hosts.contains_key(host));
+    let engines =
+        place.engines(session::plan_hosts(&backup).into_iter().chain(said).collect::<BTreeSet<_>>()).await?;
     let from = wanted.from.map(|from| match from {
         From::Disk => RestoreFrom::Disk,
         From::Tape => RestoreFrom::Tape,

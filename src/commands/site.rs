@@ -11,10 +11,7 @@ use resplit_engine::{
     client::Far,
     push::{self, Changes, Files},
 };
-use resplit_operations::{
-    ids::HostId,
-    site::Reach,
-};
+use resplit_operations::{ids::HostId, site::Reach};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -41,7 +38,9 @@ pub(crate) enum Verb {
 /// Sends site.yaml, operations/*.yaml and drivers/*.yaml to the site directory of a host. They are checked there before
 /// any is put in place; then all are, or none. What is there and not here is removed: that is named and asked first.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  resplit site push backupserver --dry-run\n  resplit site push backupserver --yes")]
+#[command(
+    after_help = "Examples:\n  resplit site push backupserver --dry-run\n  resplit site push backupserver --yes"
+)]
 pub(crate) struct Push {
     /// The host
     #[arg(value_name = "HOST")]
@@ -104,7 +103,9 @@ async fn push(arguments: &Push, session: &Session) -> Result<Exit, Stop> {
     if !changes.removed.is_empty() && !arguments.yes {
         let what = format!("host '{host}' loses {}", changes.removed.join(", "));
         if !output::can_ask() {
-            return Err(Stop::new(Exit::Operator, format!("{what}; nothing was changed")).help("--yes does it"));
+            return Err(
+                Stop::new(Exit::Operator, format!("{what}; nothing was changed")).help("--yes does it")
+            );
         }
         if !output::ask(&format!("{what}. Go on?")) {
             return Err(Stop::new(Exit::Operator, "nothing was changed"));
@@ -120,9 +121,10 @@ fn far(place: &Place, host: &HostId) -> Result<Far, Stop> {
         (Some(found), Some(Reach::Remote(address))) => {
             Ok(Far::new(host, found, address, &place.directory, false))
         }
-        (_, Some(Reach::Here)) => {
-            Err(Stop::usage(format!("host '{host}' is on this machine: its site directory is {}", place.directory.display())))
-        }
+        (_, Some(Reach::Here)) => Err(Stop::usage(format!(
+            "host '{host}' is on this machine: its site directory is {}",
+            place.directory.display()
+        ))),
         _ => Err(Stop::usage(format!("host '{host}' cannot be reached from here"))
             .help("say `connect: ssh://...` of it in site.yaml")),
     }
@@ -161,8 +163,9 @@ async fn sent(far: &Far, files: &Files, dry_run: bool) -> Result<Changes, Stop> 
     // What a shell there prints comes before it.
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
-    serde_json::from_str(line)
-        .map_err(|error| Stop::failed(format!("host '{}' answered something else: {error}: {line}", far.host)))
+    serde_json::from_str(line).map_err(|error| {
+        Stop::failed(format!("host '{}' answered something else: {error}: {line}", far.host))
+    })
 }
 
 fn shown(host: &HostId, changes: &Changes, what: &str, session: &Session) -> Result<Exit, Stop> {
@@ -171,7 +174,9 @@ fn shown(host: &HostId, changes: &Changes, what: &str, session: &Session) -> Res
         return Ok(Exit::Done);
     }
     output::print(&format!("host '{host}': {what}\n"))?;
-    for (word, names) in [("added", &changes.added), ("changed", &changes.changed), ("removed", &changes.removed)] {
+    for (word, names) in
+        [("added", &changes.added), ("changed", &changes.changed), ("removed", &changes.removed)]
+    {
         for name in names {
             output::print(&format!("  {word:<8} {name}\n"))?;
         }

@@ -46,7 +46,9 @@ pub(crate) fn run(session: &Session, directory: PathBuf, found: Partial) -> Resu
         output::print_json(&rows)?;
     } else {
         output::print(&listing(&rows))?;
-        for finding in rows.iter().flat_map(|row| row.findings.iter().map(move |finding| (&row.host, finding))) {
+        for finding in
+            rows.iter().flat_map(|row| row.findings.iter().map(move |finding| (&row.host, finding)))
+        {
             let (host, Finding { about, failure }) = finding;
             let message = format!("host '{host}': {about}: {}", failure.message);
             session.view.complain(&Stop { message, ..Stop::from(failure.clone()) });
@@ -101,14 +103,19 @@ fn told(host: HostId, survey: Survey, ours: &BTreeMap<String, String>, place: &P
     let Survey { engine, machine, directory, definitions, mut findings } = survey;
     let version = |build: &str| build.split('+').next().unwrap_or(build).to_owned();
     if version(&engine.build) != version(&build::identity()) {
-        let text = format!("it has version {}, and this is {}", version(&engine.build), version(&build::identity()));
+        let text =
+            format!("it has version {}, and this is {}", version(&engine.build), version(&build::identity()));
         let failure = Failure::refused(text).with_help("install the same version on both");
         findings.push(Finding { about: "program".to_owned(), failure });
     }
     if directory != place.directory || !place.is_here(&host) {
         let differing = differing(ours, &definitions);
         if !differing.is_empty() {
-            let text = format!("{} not as here: {}", if differing.len() == 1 { "is" } else { "are" }, differing.join(", "));
+            let text = format!(
+                "{} not as here: {}",
+                if differing.len() == 1 { "is" } else { "are" },
+                differing.join(", ")
+            );
             let failure = Failure::refused(text).with_help(format!("resplit site push {host}"));
             findings.push(Finding { about: format!("definition files in {}", directory.display()), failure });
         }

@@ -21,8 +21,7 @@ fn view(width: usize) -> View {
 }
 
 fn site() -> Site {
-    let host =
-        |name: &str| (name.into(), Host::local(format!("/s/{name}")));
+    let host = |name: &str| (name.into(), Host::local(format!("/s/{name}")));
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
     let pair = |group: &str, path: &str| Pair {
         copy_group: group.into(),

@@ -34,6 +34,8 @@ struct Machine {
 pub(crate) struct Bed {
     home: TempDir,
     machines: Vec<Machine>,
+    /// What carries the packets of each line.
+    wires: Vec<Child>,
 }
 
 /// The site file of all of them. `%HOME%` is replaced, `%BACKUP%` is more about the host `backup`.
@@ -74,7 +76,7 @@ impl Bed {
         }
         let home = tempfile::tempdir().unwrap();
         let machines = HOSTS.map(|name| Machine { name, holder: hold(name), sshd: None });
-        let mut bed = Self { home, machines: machines.into() };
+        let mut bed = Self { home, machines: machines.into(), wires: Vec::new() };
         bed.wire();
         bed.keys();
         let site = SITE
@@ -129,7 +131,7 @@ impl Bed {
         let mut command = self.on(host, env!("CARGO_BIN_EXE_resplit"));
         command.arg("--site").arg(self.path(host, "")).args(arguments);
         command.env_remove("RESPLIT_HOST").env_remove("RESPLIT_SITE").env_remove("SSH_AUTH_SOCK");
-        command.env("RESPLIT_ENGINE_IDLE", "2s").env("HOME", self.home.path());
+        command.env("RESPLIT_ENGINE_IDLE", "20s").env("HOME", self.home.path());
         command
     }
 
@@ -182,9 +184,19 @@ impl Bed {
         pids.filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    /// Takes the line between two machines up, or down.
-    pub(crate) fn line(&self, from: &str, to: &str, state: &str) {
-        assert!(self.on(from, "ip").args(["link", "set", &format!("to-{to}"), state]).status().unwrap().success());
+    /// Cuts the line between two machines, as a pulled cable does: nobody is told.
+    pub(crate) fn cut(&self, from: &str, to: &str) {
+        kill(self.wire_between(from, to), "STOP");
+    }
+
+    /// Mends it.
+    pub(crate) fn mend(&self, from: &str, to: &str) {
+        kill(self.wire_between(from, to), "CONT");
+    }
+
+    fn wire_between(&self, from: &str, to: &str) -> u32 {
+        let number = LINES.iter().position(|line| *line == (from, to) || *line == (to, from)).unwrap();
+        self.wires[number].id()
     }
 
     /// Stops the sshd of a machine: it accepts nobody any more. What is connected stays.
@@ -214,24 +226,28 @@ impl Bed {
         });
     }
 
-    /// Connects the machines.
-    fn wire(&self) {
-        for (number, (a, b)) in LINES.iter().enumerate() {
-            let pid = |host: &str| self.machine(host).holder.id().to_string();
-            ip(&[
-                "link", "add", &format!("to-{b}"), "netns", &pid(a), "type", "veth", "peer", "name",
-                &format!("to-{a}"), "netns", &pid(b),
-            ]);
-            for (from, to, last) in [(a, b, 1), (b, a, 2)] {
-                let run = |arguments: &[&str]| {
-                    assert!(self.on(from, "ip").args(arguments).status().unwrap().success(), "{arguments:?}");
-                };
-                run(&["addr", "add", &format!("10.77.{number}.{last}/30"), "dev", &format!("to-{to}")]);
-                run(&["link", "set", &format!("to-{to}"), "up"]);
-            }
-        }
+    /// Connects the machines: a process carries the packets of each line.
+    fn wire(&mut self) {
         for host in HOSTS {
             assert!(self.on(host, "ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        }
+        for (number, (a, b)) in LINES.iter().enumerate() {
+            let pid = self.machine(b).holder.id();
+            let end = |last: u32, to: &str, colon: &str, comma: &str| {
+                format!("TUN{colon}10.77.{number}.{last}/30{comma}tun-name=to-{to}{comma}up{comma}iff-no-pi")
+            };
+            let far = format!("nsenter --net --target {pid} socat {} STDIO", end(2, a, "\\:", "\\,"));
+            let mut wire = self.on(a, "setpriv");
+            let _ = wire.args(["--pdeathsig", "KILL", "--", "socat", &end(1, b, ":", ",")]);
+            let _ = wire.arg(format!("EXEC:\"setpriv --pdeathsig KILL -- {far}\",socktype=2"));
+            self.wires.push(wire.spawn().unwrap());
+            for (host, other) in [(a, b), (b, a)] {
+                wait_for("a line", || {
+                    let output = self.on(host, "ip").args(["addr", "show", "up"]).output().unwrap();
+                    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+                    shown.contains(&format!("to-{other}:")) && shown.contains(&format!("10.77.{number}."))
+                });
+            }
         }
     }
 
@@ -264,7 +280,7 @@ impl Bed {
             self.write(host, "ssh/config", &config);
             let sshd = format!(
                 "Port 22\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
-                 PasswordAuthentication no\nPidFile none\nSetEnv RESPLIT_ENGINE_IDLE=2s PATH={}:/usr/bin:/bin\nLogLevel VERBOSE\n",
+                 PasswordAuthentication no\nPidFile none\nSetEnv RESPLIT_ENGINE_IDLE=20s PATH={}:/usr/bin:/bin\nLogLevel VERBOSE\n",
                 place("host"),
                 place("authorized"),
                 place("bin")
@@ -299,9 +315,14 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         for host in HOSTS {
-            for pid in self.processes(host, &[]).into_iter().filter(|pid| *pid != self.machine(host).holder.id()) {
+            for pid in
+                self.processes(host, &[]).into_iter().filter(|pid| *pid != self.machine(host).holder.id())
+            {
                 kill(pid, "KILL");
             }
+        }
+        for wire in &mut self.wires {
+            let _ = wire.wait();
         }
         for machine in &mut self.machines {
             drop(machine.holder.stdin.take());
@@ -324,15 +345,12 @@ fn lacking() -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() {
         return Some("only root makes machines out of namespaces");
     }
-    let programs = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen", "/usr/bin/nsenter", "/usr/bin/unshare"];
-    if programs.iter().any(|program| !Path::new(program).exists()) {
-        return Some("ssh, sshd or util-linux is not installed");
+    let programs = ["sbin/sshd", "bin/ssh", "bin/ssh-keygen", "bin/nsenter", "bin/unshare", "bin/socat"];
+    if programs.iter().any(|program| !Path::new("/usr").join(program).exists()) {
+        return Some("ssh, sshd, socat or util-linux is not installed");
     }
-    let tried = Command::new("unshare")
-        .args(["--net", "--uts", "sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; ip link add a type veth peer name b"])
-        .stderr(Stdio::null())
-        .status();
-    if !tried.is_ok_and(|status| status.success()) {
+    let tried = Command::new("unshare").args(["--net", "--uts", "true"]).stderr(Stdio::null()).status();
+    if !Path::new("/dev/net/tun").exists() || !tried.is_ok_and(|status| status.success()) {
         return Some("no network can be made here");
     }
     fs::create_dir_all("/run/sshd").unwrap();
@@ -352,10 +370,6 @@ fn hold(name: &str) -> Child {
     holder
 }
 
-fn ip(arguments: &[&str]) {
-    assert!(Command::new("ip").args(arguments).status().unwrap().success(), "{arguments:?}");
-}
-
 /// A new key without a passphrase.
 pub(crate) fn keygen(path: &Path) {
     let _ = fs::remove_file(path);
@@ -365,7 +379,8 @@ pub(crate) fn keygen(path: &Path) {
 
 /// Sends a signal.
 pub(crate) fn kill(pid: u32, signal: &str) {
-    let _ = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).stderr(Stdio::null()).status();
+    let _ =
+        Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
 /// Waits until something is so.

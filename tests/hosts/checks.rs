@@ -12,7 +12,7 @@ fn every_host_is_asked_whether_it_is_what_the_site_says() {
     // Another definition there, no primary, and no way from the source to the backup server.
     bed.write("backup", "operations/more.yaml", "protect: { filesystem: documents, volumes: [documents] }\n");
     fs::rename(bed.path("source", "documents"), bed.path("source", "elsewhere")).unwrap();
-    bed.line("source", "backup", "down");
+    bed.cut("source", "backup");
     let (_, err) = bed.run(&["check", "--hosts"], 4);
     for words in [
         "operations/more.yaml (only there)",
@@ -31,7 +31,10 @@ fn pushed_files_are_checked_there_and_put_in_place_all_or_none() {
     bed.write("backup", "operations/old.yaml", "nothing: 1\n");
     bed.write("engine", "operations/new.yaml", "protect: { filesystem: documents, volumes: [documents] }\n");
     let shown = bed.succeed(&["site", "push", "backup", "--dry-run"]);
-    assert!(shown.contains("added    operations/new.yaml") && shown.contains("removed  operations/old.yaml"), "{shown}");
+    assert!(
+        shown.contains("added    operations/new.yaml") && shown.contains("removed  operations/old.yaml"),
+        "{shown}"
+    );
     assert!(there("operations/new.yaml").is_none() && there("operations/old.yaml").is_some());
     let (_, err) = bed.run(&["site", "push", "backup"], 4);
     assert!(err.contains("loses operations/old.yaml") && err.contains("--yes"), "{err}");

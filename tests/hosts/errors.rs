@@ -47,7 +47,8 @@ fn every_error_of_a_line_is_told_apart() {
     bed.write("engine", "site.yaml", &site.replace(program, &place));
     assert_says(&said(&bed, 4), &["9.0.0", "protocol 99", "same version"]);
     // No sudo.
-    let as_root = site.replace("backup: { connect: ssh://backup,", "backup: { connect: ssh://backup, sudo: true,");
+    let as_root =
+        site.replace("backup: { connect: ssh://backup,", "backup: { connect: ssh://backup, sudo: true,");
     bed.write("engine", "site.yaml", &as_root);
     bed.write("backup", "ssh/bin/sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n");
     set_mode(&bed, "../backup/ssh/bin/sudo");

@@ -30,7 +30,12 @@ fn lines(bed: &Bed, name: &str) -> usize {
 #[test]
 fn a_killed_ssh_is_made_anew_and_the_step_goes_on() {
     let Some(bed) = bed() else { return };
-    let run = bed.command("engine", &["run", "documents"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let run = bed
+        .command("engine", &["run", "documents"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for("the command to begin", || lines(&bed, "began") == 1);
     let lines_of_source = || bed.processes("source", &["ssh -T", "--host backup"]);
     let relays = || bed.processes("backup", &["--host backup agent"]);
@@ -53,9 +58,14 @@ fn a_killed_ssh_is_made_anew_and_the_step_goes_on() {
 #[test]
 fn a_host_out_of_reach_parks_the_run_which_goes_on_when_it_is_back() {
     let Some(bed) = bed() else { return };
-    let run = bed.command("engine", &["run", "documents"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let run = bed
+        .command("engine", &["run", "documents"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for("the command to begin", || lines(&bed, "began") == 1);
-    bed.line("source", "backup", "down");
+    bed.cut("source", "backup");
     let output = run.wait_with_output().unwrap();
     let said = told(&output);
     assert_eq!(output.status.code(), Some(4), "{said}");
@@ -63,7 +73,7 @@ fn a_host_out_of_reach_parks_the_run_which_goes_on_when_it_is_back() {
     // The command there goes on, whoever asked for it.
     fs::write(bed.path("backup", "go"), "x").unwrap();
     wait_for("the command to end", || lines(&bed, "ended") == 1);
-    bed.line("source", "backup", "up");
+    bed.mend("source", "backup");
     let runs = bed.json(&["runs", "--open"]);
     let name = runs[0]["run"].as_str().unwrap().to_owned();
     let detail = bed.json(&["show", &name]);
@@ -78,7 +88,12 @@ fn a_host_out_of_reach_parks_the_run_which_goes_on_when_it_is_back() {
 #[test]
 fn a_killed_engine_there_is_started_again_and_probed() {
     let Some(bed) = bed() else { return };
-    let run = bed.command("engine", &["run", "documents"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let run = bed
+        .command("engine", &["run", "documents"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for("the command to begin", || lines(&bed, "began") == 1);
     bed.kill_engines("backup");
     fs::write(bed.path("backup", "go"), "x").unwrap();

@@ -87,20 +87,20 @@ async fn through_socket(
     Ok((sender.send_request(request).await.map_err(failed)?, connection))
 }
 
-/// A request that a line which had been open before did not even take goes over a new one.
+/// How often a request is sent that no line took: an engine may end of idleness just as it is reached.
+const SENDINGS: u32 = 4;
+
+/// A request that a line did not even take goes over a new one.
 async fn over_line(line: &Line, what: &str, ask: Ask) -> Result<Response<Incoming>, ClientError> {
     let mut request = request(what, ask, "http://resplit")?;
-    loop {
-        let (mut sender, is_new) = line.sender().await?;
-        match sender.try_send_request(request).await {
+    for _ in 0..SENDINGS {
+        match line.sender().await?.try_send_request(request).await {
             Ok(response) => return Ok(response),
             Err(mut error) => match error.take_message() {
-                Some(untaken) if !is_new => request = untaken,
-                untaken => {
+                Some(untaken) => request = untaken,
+                None => {
                     let mut failed = ClientError::exchanging(what, error.error());
-                    if untaken.is_some() {
-                        failed = ClientError::NotRunning(line.far.host.to_string());
-                    } else if let ClientError::Broken(text) = &mut failed {
+                    if let ClientError::Broken(text) = &mut failed {
                         text.push_str(&line.last_words().await);
                     }
                     return Err(failed);
@@ -108,6 +108,7 @@ async fn over_line(line: &Line, what: &str, ask: Ask) -> Result<Response<Incomin
             },
         }
     }
+    Err(ClientError::NotRunning(format!("host '{}'", line.far.host)))
 }
 
 fn request(what: &str, ask: Ask, origin: &str) -> Result<Request<Full<Bytes>>, ClientError> {
@@ -115,9 +116,7 @@ fn request(what: &str, ask: Ask, origin: &str) -> Result<Request<Full<Bytes>>, C
     if origin.is_empty() {
         request = request.header(header::HOST, "resplit");
     }
-    request
-        .body(Full::new(ask.body))
-        .map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))
+    request.body(Full::new(ask.body)).map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))
 }
 
 impl Answer {

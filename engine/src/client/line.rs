@@ -28,6 +28,8 @@ use crate::protocol;
 
 /// How long until an agent greets: jump hosts, and an engine that has to be started, take their time.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How often a line is dialled that breaks just as it is made.
+const DIALS: u32 = 3;
 /// How long ssh may take to end once it closed its output.
 const PARTING: Duration = Duration::from_secs(5);
 /// The most that a shell there may print before the greeting, in bytes.
@@ -77,34 +79,53 @@ impl Line {
         Arc::new(Self { far, open: Mutex::new(None) })
     }
 
-    /// A handle to ask with, over the line that is open, else over a new one. Whether it is new.
-    pub(super) async fn sender(&self) -> Result<(Sender, bool), ClientError> {
+    /// A handle to ask with, over the line that is open, else over a new one.
+    pub(super) async fn sender(&self) -> Result<Sender, ClientError> {
         let mut open = self.open.lock().await;
         if let Some(open) = open.as_ref().filter(|open| !open.sender.is_closed()) {
-            return Ok((open.sender.clone(), false));
+            return Ok(open.sender.clone());
         }
         // The old ssh ends before another begins.
         drop(open.take());
-        let dialled = tokio::time::timeout(PATIENCE, dial(&self.far)).await.unwrap_or_else(|_| {
+        let dialled = tokio::time::timeout(PATIENCE, dialled(&self.far)).await.unwrap_or_else(|_| {
             let text = format!("no agent greets from host '{}' within {PATIENCE:?}", self.far.host);
-            Err(ClientError::Away(Failure::temporary(text).with_help(format!("try: {}", self.far.by_hand("true")))))
+            Err(ClientError::Away(
+                Failure::temporary(text).with_help(format!("try: {}", self.far.by_hand("true"))),
+            ))
         })?;
         let sender = dialled.sender.clone();
         *open = Some(dialled);
-        Ok((sender, true))
+        Ok(sender)
     }
 
     /// What ssh said last of the line, for the error about a request that it lost.
     pub(super) async fn last_words(&self) -> String {
         let open = self.open.lock().await;
         let said = open.as_ref().map(|open| open.said.text()).unwrap_or_default();
-        said.lines().rev().find(|line| !line.trim().is_empty()).map(|line| format!(" (ssh: {})", line.trim())).unwrap_or_default()
+        said.lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .map(|line| format!(" (ssh: {})", line.trim()))
+            .unwrap_or_default()
     }
+}
+
+/// A line that is open. One that breaks just as it is made is made again: an engine may end of idleness after its agent
+/// greeted.
+async fn dialled(far: &Far) -> Result<Open, ClientError> {
+    for _ in 1..DIALS {
+        match dial(far).await {
+            Err(ClientError::Broken(text)) => tracing::debug!("{text}"),
+            dialled => return dialled,
+        }
+    }
+    dial(far).await
 }
 
 async fn dial(far: &Far) -> Result<Open, ClientError> {
     let mut ssh = far.command().spawn().map_err(|error| {
-        let failure = Failure::refused(format!("cannot run ssh: {error}")).with_help("install the OpenSSH client");
+        let failure =
+            Failure::refused(format!("cannot run ssh: {error}")).with_help("install the OpenSSH client");
         ClientError::Away(failure)
     })?;
     let (Some(stdin), Some(stdout), Some(stderr)) = (ssh.stdin.take(), ssh.stdout.take(), ssh.stderr.take())
@@ -118,7 +139,11 @@ async fn dial(far: &Far) -> Result<Open, ClientError> {
         Some(greeting) => welcome(far, greeting?)?,
         None => {
             let ended = ended(&mut ssh, heard).await;
-            return Err(ClientError::Away(trouble::explain(far, ended.and_then(|status| status.code()), &said.text())));
+            return Err(ClientError::Away(trouble::explain(
+                far,
+                ended.and_then(|status| status.code()),
+                &said.text(),
+            )));
         }
     }
     let (sender, carried) = http2::Builder::new(TokioExecutor::new())
@@ -152,7 +177,9 @@ async fn greeting(from: &mut BufReader<ChildStdout>) -> Option<Result<Greeting, 
         }
         if let Some(greeting) = Greeting::read(&String::from_utf8_lossy(&line)) {
             return Some(greeting.map_err(|error| {
-                ClientError::Protocol(format!("the agent there is of another version: its greeting cannot be read: {error}"))
+                ClientError::Protocol(format!(
+                    "the agent there is of another version: its greeting cannot be read: {error}"
+                ))
             }));
         }
     }

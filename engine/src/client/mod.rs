@@ -24,18 +24,19 @@ use resplit_operations::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::exchange::{Ask, ask};
+pub(crate) use self::line::Line;
 pub use self::{
     error::ClientError,
     greeting::{Agent, Greeting},
     lines::Lines,
     ssh::Far,
 };
-pub(crate) use self::line::Line;
 use crate::{
     protocol::{
         Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
         Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released, Repair, RepairRequest,
-        RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest, World, WorldRequest,
+        RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest, World,
+        WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,

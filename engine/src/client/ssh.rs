@@ -152,10 +152,7 @@ mod tests {
     #[test]
     fn what_the_shell_there_gets_is_quoted() {
         let far = far();
-        assert_eq!(
-            far.agent(),
-            "sudo -n -- resplit --site '/etc/re split' --host backupserver agent"
-        );
+        assert_eq!(far.agent(), "sudo -n -- resplit --site '/etc/re split' --host backupserver agent");
         assert_eq!(quoted("it's $(here)"), "'it'\\''s $(here)'");
         assert_eq!(quoted(""), "''");
     }
@@ -163,7 +160,8 @@ mod tests {
     #[test]
     fn host_keys_are_always_checked_and_nothing_is_asked() {
         let command = far().command();
-        let words: Vec<_> = command.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<_> =
+            command.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let text = words.join(" ");
         assert!(text.contains("-F /etc/re split/ssh/config"), "{text}");
         assert!(text.contains("-o StrictHostKeyChecking=yes") && text.contains("-o BatchMode=yes"), "{text}");

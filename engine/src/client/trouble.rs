@@ -17,7 +17,11 @@ pub(super) fn explain(far: &Far, code: Option<i32>, said: &str) -> Failure {
         return unreached(far, &quote, has);
     }
     let by_hand = far.by_hand("");
-    if said.lines().any(|line| line.starts_with("sudo:") || line.contains("sudo: command not found") || line.contains("sudo: not found")) {
+    if said.lines().any(|line| {
+        line.starts_with("sudo:")
+            || line.contains("sudo: command not found")
+            || line.contains("sudo: not found")
+    }) {
         let line = said.lines().find(|line| line.contains("sudo:")).unwrap_or(last).trim();
         return Failure::refused(format!("host '{host}' runs nothing as root for this user: {line}")).with_help(format!(
             "allow it there without a password (visudo: `USER ALL=(root) NOPASSWD: {}`), or remove 'sudo' from site.yaml",
@@ -26,18 +30,25 @@ pub(super) fn explain(far: &Far, code: Option<i32>, said: &str) -> Failure {
     }
     match code {
         Some(127) => Failure::refused(format!("host '{host}' has no program '{}'{quote}", far.program))
-            .with_help(format!("install resplit there, or say where it is: `program:` of host '{host}' in site.yaml")),
+            .with_help(format!(
+                "install resplit there, or say where it is: `program:` of host '{host}' in site.yaml"
+            )),
         Some(126) => {
             Failure::refused(format!("host '{host}' cannot run '{}' as this user{quote}", far.program))
                 .with_help(format!("look at its permissions there: {by_hand} ls -l {}", far.program))
         }
         // The command line there does not know the verb.
-        Some(2) if has("unrecognized subcommand") || has("unexpected argument") => {
-            Failure::refused(format!("host '{host}' has another version of resplit, which is no agent{quote}"))
-                .with_help(format!("install this version there; it has: {}", far.by_hand(&far.remote(&["--version"]))))
+        Some(2) if has("unrecognized subcommand") || has("unexpected argument") => Failure::refused(format!(
+            "host '{host}' has another version of resplit, which is no agent{quote}"
+        ))
+        .with_help(format!(
+            "install this version there; it has: {}",
+            far.by_hand(&far.remote(&["--version"]))
+        )),
+        Some(code) => {
+            Failure::refused(format!("no agent started on host '{host}' (exit code {code}){quote}"))
+                .with_help(format!("try: {}", far.by_hand(&far.remote(&["--version"]))))
         }
-        Some(code) => Failure::refused(format!("no agent started on host '{host}' (exit code {code}){quote}"))
-            .with_help(format!("try: {}", far.by_hand(&far.remote(&["--version"])))),
         None => Failure::temporary(format!("ssh to host '{host}' was killed{quote}")),
     }
 }
@@ -60,11 +71,14 @@ fn unreached(far: &Far, quote: &str, has: impl Fn(&str) -> bool) -> Failure {
             .with_help(format!("compare its fingerprint and accept it once: {}", far.by_hand("true")));
     }
     if has("Permission denied") || has("Too many authentication failures") {
-        let user = far.address.user.as_ref().map_or_else(|| "this user".to_owned(), |user| format!("user '{user}'"));
-        return Failure::refused(format!("host '{host}' ({address}) lets {user} not in{quote}")).with_help(format!(
-            "put a key there that needs no passphrase, or one that an agent holds, and try: {}",
-            far.by_hand("true")
-        ));
+        let user =
+            far.address.user.as_ref().map_or_else(|| "this user".to_owned(), |user| format!("user '{user}'"));
+        return Failure::refused(format!("host '{host}' ({address}) lets {user} not in{quote}")).with_help(
+            format!(
+                "put a key there that needs no passphrase, or one that an agent holds, and try: {}",
+                far.by_hand("true")
+            ),
+        );
     }
     if has("Bad configuration option") || has("Can't open user config file") || has("terminating, ") {
         return Failure::refused(format!("ssh cannot be called for host '{host}'{quote}"))
@@ -84,19 +98,80 @@ mod tests {
     #[test]
     fn each_cause_is_told_apart_with_what_to_do_next() {
         let address = "ssh://bk01".parse().unwrap();
-        let far = Far::new(&"backup".into(), &Host::local("state"), &address, std::path::Path::new("/site"), false);
+        let far =
+            Far::new(&"backup".into(), &Host::local("state"), &address, std::path::Path::new("/site"), false);
         for (code, said, class, message, help) in [
-            (255, "ssh: connect to host bk01 port 22: Connection refused", FailureClass::Temporary, "cannot be reached", "is up"),
-            (255, "ssh: Could not resolve hostname bk01: Name or service not known", FailureClass::Temporary, "resolve", "is up"),
-            (255, "No ED25519 host key is known for bk01 and you have requested strict checking.\nHost key verification failed.", FailureClass::Refused, "is not known", "fingerprint"),
-            (255, "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", FailureClass::Refused, "has changed", "ssh-keygen -R 'bk01'"),
-            (255, "root@bk01: Permission denied (publickey).", FailureClass::Refused, "lets this user not in", "key"),
-            (127, "bash: line 1: resplit: command not found", FailureClass::Refused, "no program 'resplit'", "install"),
-            (126, "bash: line 1: /opt/resplit: Permission denied", FailureClass::Refused, "cannot run", "ls -l"),
-            (2, "error: unrecognized subcommand 'agent'", FailureClass::Refused, "another version", "--version"),
+            (
+                255,
+                "ssh: connect to host bk01 port 22: Connection refused",
+                FailureClass::Temporary,
+                "cannot be reached",
+                "is up",
+            ),
+            (
+                255,
+                "ssh: Could not resolve hostname bk01: Name or service not known",
+                FailureClass::Temporary,
+                "resolve",
+                "is up",
+            ),
+            (
+                255,
+                "No ED25519 host key is known for bk01 and you have requested strict checking.\nHost key verification failed.",
+                FailureClass::Refused,
+                "is not known",
+                "fingerprint",
+            ),
+            (
+                255,
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                FailureClass::Refused,
+                "has changed",
+                "ssh-keygen -R 'bk01'",
+            ),
+            (
+                255,
+                "root@bk01: Permission denied (publickey).",
+                FailureClass::Refused,
+                "lets this user not in",
+                "key",
+            ),
+            (
+                127,
+                "bash: line 1: resplit: command not found",
+                FailureClass::Refused,
+                "no program 'resplit'",
+                "install",
+            ),
+            (
+                126,
+                "bash: line 1: /opt/resplit: Permission denied",
+                FailureClass::Refused,
+                "cannot run",
+                "ls -l",
+            ),
+            (
+                2,
+                "error: unrecognized subcommand 'agent'",
+                FailureClass::Refused,
+                "another version",
+                "--version",
+            ),
             (1, "sudo: a password is required", FailureClass::Refused, "runs nothing as root", "NOPASSWD"),
-            (127, "bash: line 1: sudo: command not found", FailureClass::Refused, "runs nothing as root", "NOPASSWD"),
-            (1, "This account is currently not available.", FailureClass::Refused, "not available", "--version"),
+            (
+                127,
+                "bash: line 1: sudo: command not found",
+                FailureClass::Refused,
+                "runs nothing as root",
+                "NOPASSWD",
+            ),
+            (
+                1,
+                "This account is currently not available.",
+                FailureClass::Refused,
+                "not available",
+                "--version",
+            ),
         ] {
             let failure = explain(&far, Some(code), said);
             assert_eq!(failure.class, class, "{failure}");

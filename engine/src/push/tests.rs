@@ -63,7 +63,9 @@ fn killed_at_any_rename_it_is_all_or_none() {
 #[test]
 fn what_is_no_definition_or_has_errors_is_refused_before_anything_is_written() {
     let site = Path::new("/nowhere");
-    for name in ["../site.yaml", "operations/../x.yaml", "operations/.x.yaml", "state/x.yaml", "operations/x.yml"] {
+    for name in
+        ["../site.yaml", "operations/../x.yaml", "operations/.x.yaml", "state/x.yaml", "operations/x.yml"]
+    {
         let mut files = came(&[]);
         let _ = files.insert(name.to_owned(), String::new());
         assert!(check(site, &files).unwrap_err().message.contains("no definition file"), "{name}");

@@ -228,14 +228,10 @@ async fn ask(
         }
         other => Trouble::Refused(failures::of_client(other)),
     };
-    let client = engine
-        .peers
-        .client(&task.site, host)
-        .await
-        .map_err(|failure| match failure.class {
-            FailureClass::Refused => Trouble::Barred(failure),
-            _ => Trouble::Line(failure.message, false),
-        })?;
+    let client = engine.peers.client(&task.site, host).await.map_err(|failure| match failure.class {
+        FailureClass::Refused => Trouble::Barred(failure),
+        _ => Trouble::Line(failure.message, false),
+    })?;
     let mut messages = client.step(request).await.map_err(|error| of(error, false))?;
     let mut heard = false;
     while let Some(message) = messages.next().await {

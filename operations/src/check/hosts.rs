@@ -46,16 +46,21 @@ pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) 
         not_zero(host.get("wait"), "the time that a run waits for a host", problems);
         is_absolute(host.get("state_on"), "a mount point", problems);
         let (_, base) = ground(tree, Some(name), directory);
-        let kept = host.get("state").and_then(|state| Some((state, absolute(&base, Path::new(state.text()?)))));
-        let moving = host.get("state_on").and_then(|on| Some((on, on.text().filter(|on| on.starts_with('/'))?)));
+        let kept =
+            host.get("state").and_then(|state| Some((state, absolute(&base, Path::new(state.text()?)))));
+        let moving =
+            host.get("state_on").and_then(|on| Some((on, on.text().filter(|on| on.starts_with('/'))?)));
         if let (Some((state, path)), Some((view, on))) = (kept, moving)
             && !path.starts_with(on)
         {
             problems.push(
-                Problem::at(state.span(), format!("the state directory of host '{}' does not move with it", shown(name)))
-                    .label(format!("does not lie in {}", shown(on)))
-                    .related(view.span(), "what moves")
-                    .help("name a directory in that file system"),
+                Problem::at(
+                    state.span(),
+                    format!("the state directory of host '{}' does not move with it", shown(name)),
+                )
+                .label(format!("does not lie in {}", shown(on)))
+                .related(view.span(), "what moves")
+                .help("name a directory in that file system"),
             );
         }
     }

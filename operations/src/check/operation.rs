@@ -14,12 +14,7 @@ use crate::{
 const WITH_PROTECT_ONLY: [&str; 6] = ["backup_server", "usual_state", "quiesce", "waits", "tape", "hooks"];
 
 /// Checks an operation against its site.
-pub(crate) fn check(
-    tree: &Tree,
-    site: &SiteFacts,
-    references: &[Reference],
-    problems: &mut Vec<Problem>,
-) {
+pub(crate) fn check(tree: &Tree, site: &SiteFacts, references: &[Reference], problems: &mut Vec<Problem>) {
     let Some(root) = tree.root() else { return };
     site.unknown_names(references, problems);
     forms(root, problems);
@@ -97,12 +92,7 @@ fn usual_state(root: View<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_protect(
-    protect: View<'_>,
-    root: View<'_>,
-    site: &SiteFacts,
-    problems: &mut Vec<Problem>,
-) {
+fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
     let volumes: Vec<View<'_>> = protect.get("volumes").into_iter().flat_map(View::items).collect();
     repeated(volumes.iter().copied(), "volume", problems);
     let filesystem =

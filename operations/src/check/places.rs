@@ -34,9 +34,7 @@ struct Place {
 pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) {
     let mut places = collect(tree, directory);
     // An ancestor sorts before all that lies in it, with nothing else in between.
-    places.sort_by(|a, b| {
-        (&a.machine, &a.path, a.span.start).cmp(&(&b.machine, &b.path, b.span.start))
-    });
+    places.sort_by(|a, b| (&a.machine, &a.path, a.span.start).cmp(&(&b.machine, &b.path, b.span.start)));
     let mut around: Vec<&Place> = Vec::new();
     for place in &places {
         let within = |outer: &Place| outer.machine == place.machine && place.path.starts_with(&outer.path);

@@ -124,11 +124,13 @@ impl FromStr for Address {
                 if !(2..=45).contains(&host.len()) || !host.bytes().all(digits) {
                     return Err(wanted());
                 }
-                let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or_else(wanted)?) };
+                let port =
+                    if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or_else(wanted)?) };
                 (host, port)
             }
             None => {
-                let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+                let (host, port) =
+                    rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
                 if !is_word(host, 253, b"._-") {
                     return Err(wanted());
                 }
@@ -152,7 +154,11 @@ impl fmt::Display for Address {
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -238,7 +244,11 @@ impl Site {
 
     /// The directory to which a host's relative paths are relative, in a site whose directory on this machine is
     /// `directory`.
-    pub(super) fn directory_of<'a>(&'a self, host: &HostId, directory: &'a std::path::Path) -> &'a std::path::Path {
+    pub(super) fn directory_of<'a>(
+        &'a self,
+        host: &HostId,
+        directory: &'a std::path::Path,
+    ) -> &'a std::path::Path {
         self.hosts.get(host).and_then(|host| host.site.as_deref()).unwrap_or(directory)
     }
 

@@ -20,7 +20,11 @@ use crate::{
 pub(crate) async fn survey(engine: &Arc<Engine>, request: SurveyRequest) -> Result<Survey, Failure> {
     let mut findings = Vec::new();
     for host in request.reaches.iter().filter(|host| **host != engine.host) {
-        let reached = engine.peers.client(&request.site, host).await;
+        // A line that is open may be cut by now: only an answer tells.
+        let reached = match engine.peers.client(&request.site, host).await {
+            Ok(client) => client.verify(host).await.map(drop).map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
         findings.extend(reached.err().map(|failure| finding(format!("line to host '{host}'"), failure)));
     }
     let (here, directory) = (Arc::clone(engine), engine.peers.site.clone());

@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 
 const SITE_HELP: &str =
     "Site directory [env: RESPLIT_SITE] [default: the nearest parent with a site.yaml, then /etc/resplit]";
-const HOST_HELP: &str = "Only this host, in listings [env: RESPLIT_HOST, which also says which host this machine is] [default: all]";
+const HOST_HELP: &str = "Only this host, in listings [env: RESPLIT_HOST] [default: all]";
 
 /// What every verb understands.
 #[derive(Args, Clone, Debug)]

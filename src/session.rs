@@ -22,7 +22,7 @@ use resplit_operations::{
     operation::Operation,
     plan::Plan,
     report::Report,
-    site::{Reach, Site},
+    site::{Connect, Reach, Site},
 };
 use resplit_steps::failure::Failure;
 
@@ -105,7 +105,7 @@ impl Session {
         let Some(site) = definitions.site.clone() else {
             return Err(self.problems(&definitions.report));
         };
-        if let Some(host) = self.said_host() {
+        if let Some(host) = self.said_host(&site) {
             let _ = hosts::named(&site, &host)?;
         }
         let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
@@ -142,9 +142,14 @@ impl Session {
         View { colour: self.view.error_colour, ..self.view.clone() }
     }
 
-    /// The host that `--host` or `RESPLIT_HOST` names.
-    pub(crate) fn said_host(&self) -> Option<String> {
-        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+    /// The host that `--host` names, or `RESPLIT_HOST`. Of a host that ssh reaches the variable says that it is this machine,
+    /// and leaves nothing out of a listing.
+    pub(crate) fn said_host(&self, site: &Site) -> Option<String> {
+        let is_said = |host: &String| {
+            let found = site.hosts.get(&HostId::from(host.as_str()));
+            !host.is_empty() && found.is_none_or(|found| found.connect == Connect::Local)
+        };
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(is_said);
         self.global.host.clone().or_else(environment)
     }
 
@@ -166,7 +171,7 @@ impl Session {
     /// The engines of the hosts that are asked, and whether they are all. A host on another machine that cannot be reached
     /// is told on standard error, and left out. If there is nobody to ask, that is an error.
     async fn reachable(&self, place: &Place) -> Result<(Engines, bool), Stop> {
-        let hosts = hosts::listed(&place.site, self.said_host().as_deref())?;
+        let hosts = hosts::listed(&place.site, self.said_host(&place.site).as_deref())?;
         let (mut engines, mut away) = (Vec::new(), Vec::new());
         for (host, client) in place.ask_all(hosts).await {
             match client {

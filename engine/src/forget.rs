@@ -11,14 +11,14 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use resplit_operations::{
     ids::{HostId, OperationId, RunId},
-    site::Site,
+    site::{Host, Site},
 };
 use resplit_steps::failure::Failure;
 
 use crate::{
     client::{Client, ClientError},
     engine::Engine,
-    protocol::{RefusalKind, RunStatus, StepRequest},
+    protocol::{LeaseRequest, RefusalKind, RunStatus, StepRequest},
     rows::{self, HostPlace, RunRow, ServedRow},
     run::load,
     store::{Batch, StoreError, Table},
@@ -92,7 +92,16 @@ fn host_key(host: &HostId) -> String {
 /// Remembers how the coordinator of a step is reached, to ask it later what became of the run.
 pub(crate) fn remember_coordinator(engine: &Engine, request: &StepRequest) -> Result<(), StoreError> {
     let Some(host) = request.site.hosts.get(&request.coordinator) else { return Ok(()) };
-    let (key, place) = (host_key(&request.coordinator), HostPlace(host.clone()));
+    remember(engine, &request.coordinator, host)
+}
+
+/// The same, of a lease for a run that is coordinated on another machine.
+pub(crate) fn remember_far(engine: &Engine, request: &LeaseRequest) -> Result<(), StoreError> {
+    request.far.as_ref().map_or(Ok(()), |host| remember(engine, &request.coordinator, host))
+}
+
+fn remember(engine: &Engine, coordinator: &HostId, host: &Host) -> Result<(), StoreError> {
+    let (key, place) = (host_key(coordinator), HostPlace(host.clone()));
     if rows::get::<HostPlace>(&engine.store, &key)?.as_ref() != Some(&place) {
         let mut batch = Batch::default();
         rows::put(&mut batch, &key, &place)?;

@@ -109,7 +109,7 @@ impl Leases {
                 run: request.run.clone(),
                 coordinator: request.coordinator.clone(),
                 owner: request.owner.clone(),
-                far: request.far,
+                far: request.far.is_some(),
                 token,
                 since: now,
             };

@@ -338,6 +338,7 @@ impl Service for Offer {
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
         self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
+        forget::remember_far(&self.0, &request)?;
         let reply = self.0.give_lease(&request)?;
         if let LeaseReply::Held { by, .. } = &reply
             && by.iter().any(|lease| lease.far)

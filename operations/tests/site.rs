@@ -23,8 +23,8 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
         "connect: local, state: state }",
         "connect: ssh://bk01, state: state, site: srv/site, wait: 0s }",
         &[
-            "2:59 the site directory on another machine is named by an absolute path, not 'srv/site'",
-            "2:75 the time that a run waits for a host cannot be zero",
+            "2:58 the site directory on another machine is named by an absolute path, not 'srv/site'",
+            "2:74 the time that a run waits for a host cannot be zero",
         ],
     ),
     (

@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, directory: PathBuf, found: Partial) -> Resu
 
 async fn rows(place: &Place, session: &Session) -> Result<Vec<Row>, Stop> {
     let ours = definitions::digests(&place.directory);
-    let asked = hosts::listed(&place.site, session.said_host().as_deref())?;
+    let asked = hosts::listed(&place.site, session.said_host(&place.site).as_deref())?;
     let mut surveys = Vec::new();
     for (host, client) in place.ask_all(asked).await {
         let request = SurveyRequest {
@@ -111,11 +111,7 @@ fn told(host: HostId, survey: Survey, ours: &BTreeMap<String, String>, place: &P
     if directory != place.directory || !place.is_here(&host) {
         let differing = differing(ours, &definitions);
         if !differing.is_empty() {
-            let text = format!(
-                "{} not as here: {}",
-                if differing.len() == 1 { "is" } else { "are" },
-                differing.join(", ")
-            );
+            let text = format!("not as here: {}", differing.join(", "));
             let failure = Failure::refused(text).with_help(format!("resplit site push {host}"));
             findings.push(Finding { about: format!("definition files in {}", directory.display()), failure });
         }

@@ -7,3 +7,4 @@ mod checks;
 mod errors;
 mod ledgers;
 mod lines;
+mod moving;

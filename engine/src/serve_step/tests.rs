@@ -236,7 +236,7 @@ async fn a_dead_coordinators_lease_stands_while_its_step_runs_here() {
                 run: run.into(),
                 coordinator: "x".into(),
                 owner,
-                far: false,
+                far: None,
                 resources,
             })
             .unwrap()

@@ -96,13 +96,13 @@ impl PeerEngines {
         let started = match site.reach(host, self.here.as_ref()) {
             Some(Reach::Remote(address)) => {
                 let far = Far::new(host, found, address, &self.site, self.hold);
-                return self.over(far).await.map_err(Failure::from);
+                return Box::pin(self.over(far)).await.map_err(Failure::from);
             }
             Some(Reach::Elsewhere) => return Err(elsewhere(host)),
             Some(Reach::Here) | None => {
                 #[cfg(test)]
                 crate::killed::until_alive(&found.state).await;
-                ensure(&self.start(host, found)).await
+                Box::pin(ensure(&self.start(host, found))).await
             }
         };
         started.map_err(|error| match error {

@@ -22,7 +22,7 @@ pub async fn connect(state: &Path) -> io::Result<UnixStream> {
 
 /// Relays until either side ends. When standard input ends whoever asked is gone: the engine sees that at once, and what
 /// it answers is not waited for.
-pub fn relay(engine: UnixStream) -> io::Result<()> {
+pub fn relay(engine: &UnixStream) -> io::Result<()> {
     let (ended, either) = mpsc::channel();
     let (up, down) = (engine.try_clone()?, engine.try_clone()?);
     let tell = ended.clone();

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
     let greeted = Greeting { protocol, build: build::identity(), agent }.write(&mut io::stdout().lock());
     greeted.map_err(|error| Stop::failed(format!("nobody reads what the agent says: {error}")))?;
     let Some(stream) = stream else { return Ok(Exit::Operator) };
-    match relay::relay(stream) {
+    match relay::relay(&stream) {
         Ok(()) => Ok(Exit::Done),
         // Whoever asked is gone.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
@@ -115,5 +115,10 @@ fn refusal(stop: Stop) -> Failure {
         stop.message
     };
     let help = stop.help.unwrap_or_else(|| "on that machine: resplit check".to_owned());
-    Failure::refused(message).with_help(help)
+    // What may pass by itself is asked again; of all else an operator is told at once.
+    match stop.exit {
+        Exit::Failed | Exit::Busy => Failure::temporary(message),
+        _ => Failure::refused(message),
+    }
+    .with_help(help)
 }

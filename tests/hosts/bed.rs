@@ -2,6 +2,7 @@
 //! namespaces that end with this value, or with this process however that ends.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
@@ -261,7 +262,7 @@ impl Bed {
             let key = self.path(host, "ssh/host");
             keygen(&key);
             let public = fs::read_to_string(key.with_extension("pub")).unwrap();
-            known += &format!("{host} {public}");
+            let _ = write!(known, "{host} {public}");
         }
         for host in HOSTS {
             let place = |name: &str| self.path(host, &format!("ssh/{name}")).display().to_string();
@@ -275,7 +276,7 @@ impl Bed {
             );
             for other in HOSTS {
                 let address = address(host, other).unwrap_or_else(|| "127.0.0.1".to_owned());
-                config += &format!("Host {other}\n HostName {address}\n HostKeyAlias {other}\n");
+                let _ = write!(config, "Host {other}\n HostName {address}\n HostKeyAlias {other}\n");
             }
             self.write(host, "ssh/config", &config);
             let sshd = format!(
@@ -297,7 +298,7 @@ impl Bed {
                 let text = fs::read_to_string(self.path(host, name)).unwrap_or_default();
                 let last: Vec<&str> = text.lines().rev().take(15).collect();
                 let last: Vec<&str> = last.into_iter().rev().collect();
-                all += &format!("--- {host} {name}\n{}\n", last.join("\n"));
+                let _ = write!(all, "--- {host} {name}\n{}\n", last.join("\n"));
             }
         }
         all

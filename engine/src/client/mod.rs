@@ -263,7 +263,8 @@ impl Client {
         body: Bytes,
         limit: usize,
     ) -> Answered<exchange::Answer> {
-        ask(&self.route, Ask { method, target, body, limit }).await
+        // What waits for an answer is held by many, and is kept small.
+        Box::pin(ask(&self.route, Ask { method, target, body, limit })).await
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 
 const SITE_HELP: &str =
     "Site directory [env: RESPLIT_SITE] [default: the nearest parent with a site.yaml, then /etc/resplit]";
-const HOST_HELP: &str = "Only this host, in listings [env: RESPLIT_HOST] [default: all on this machine]";
+const HOST_HELP: &str = "Only this host, in listings [env: RESPLIT_HOST] [default: all]";
 
 /// What every verb understands.
 #[derive(Args, Clone, Debug)]
@@ -76,6 +76,10 @@ pub(crate) enum Verb {
     Tape(commands::tape::Verb),
     Leftovers(commands::leftovers::Arguments),
     Repair(commands::repair::Arguments),
+    Agent(commands::agent::Arguments),
+    /// Put the definition files on other machines
+    #[command(subcommand)]
+    Site(commands::site::Verb),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),

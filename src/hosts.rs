@@ -1,31 +1,37 @@
 //! Which hosts' engines a verb asks. A verb about an operation asks the host of its primaries instead.
 
-use resplit_operations::{
-    ids::HostId,
-    site::{Connect, Site},
-};
+use resplit_operations::{ids::HostId, site::Site};
 
 use crate::exit::Stop;
 
-/// The hosts on this machine, in the order of their names.
-pub(crate) fn local(site: &Site) -> Vec<HostId> {
-    let local = site.hosts.iter().filter(|(_, host)| host.connect == Connect::Local);
-    local.map(|(id, _)| id.clone()).collect()
+/// The hosts of a site, in the order of their names.
+pub(crate) fn all(site: &Site) -> Vec<HostId> {
+    site.hosts.keys().cloned().collect()
 }
 
-/// The hosts that a listing asks: the one said, else all local ones.
+/// Which host this machine is, if that is known: the one that `RESPLIT_HOST` names, else the one that the machine's name
+/// tells.
+pub(crate) fn of_machine(site: &Site) -> Option<HostId> {
+    let said = std::env::var("RESPLIT_HOST").ok().map(HostId::from);
+    said.filter(|said| site.hosts.contains_key(said)).or_else(|| {
+        let name = rustix::system::uname();
+        site.of_machine(&name.nodename().to_string_lossy()).cloned()
+    })
+}
+
+/// The hosts that a listing asks: the one said, else all.
 pub(crate) fn listed(site: &Site, said: Option<&str>) -> Result<Vec<HostId>, Stop> {
-    said.map_or_else(|| Ok(local(site)), |said| Ok(vec![named(site, said)?]))
+    said.map_or_else(|| Ok(all(site)), |said| Ok(vec![named(site, said)?]))
 }
 
-/// A local host by its name.
+/// A host by its name.
 pub(crate) fn named(site: &Site, name: &str) -> Result<HostId, Stop> {
-    let local = local(site);
-    local.iter().find(|host| host.as_str() == name).cloned().ok_or_else(|| {
-        let stop = Stop::usage(format!("the site has no local host '{name}'"));
-        match nearest(name, local.iter().map(HostId::as_str)) {
+    let all = all(site);
+    all.iter().find(|host| host.as_str() == name).cloned().ok_or_else(|| {
+        let stop = Stop::usage(format!("the site has no host '{name}'"));
+        match nearest(name, all.iter().map(HostId::as_str)) {
             Some(near) => stop.help(format!("did you mean '{near}'?")),
-            None => stop.help(format!("say {}", one_of(&local))),
+            None => stop.help(format!("say {}", one_of(&all))),
         }
     })
 }
@@ -49,9 +55,7 @@ mod tests {
     use super::*;
 
     fn site(names: &[&str]) -> Site {
-        let host = |name: &&str| {
-            (HostId::from(*name), Host { connect: Connect::Local, state: format!("state-{name}").into() })
-        };
+        let host = |name: &&str| (HostId::from(*name), Host::local(format!("state-{name}")));
         let hosts = names.iter().map(host).collect();
         Site { hosts, volumes: BTreeMap::new(), neighbours: BTreeMap::new(), libraries: BTreeMap::new() }
     }
@@ -67,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn listings_ask_all_local_hosts_unless_one_is_said() {
+    fn listings_ask_all_hosts_unless_one_is_said() {
         let two = site(&["backupserver", "fileserver"]);
         assert_eq!(listed(&two, None).unwrap().len(), 2);
         assert_eq!(listed(&two, Some("fileserver")), Ok(vec!["fileserver".into()]));

@@ -36,9 +36,9 @@ fn main() -> ExitCode {
         _ => {}
     }
     let view = View::of_process(global.color);
-    let session = Session { global, view };
+    let session = Session::new(global, view);
     match client(&verb, &session) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => session.ends_with(exit).into(),
         Err(stop) => {
             session.view.complain(&stop);
             stop.exit.into()
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
 fn client(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
     match verb {
         Verb::Init(arguments) => commands::init::run(arguments, session.global.json),
+        Verb::Agent(arguments) => commands::agent::run(arguments, session),
         Verb::Check(arguments) => commands::check::run(arguments, session),
         Verb::Schema(arguments) => commands::schema::run(arguments),
         Verb::Completions(arguments) => commands::completions::run(arguments),
@@ -81,6 +82,7 @@ async fn asking(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
         Verb::Leftovers(arguments) => commands::leftovers::run(arguments, session).await,
         Verb::Repair(arguments) => commands::repair::run(arguments, session).await,
         Verb::Tape(verb) => commands::tape::run(verb, session).await,
+        Verb::Site(verb) => commands::site::run(verb, session).await,
         // The others are done before there is a runtime.
         _ => Ok(Exit::Done),
     }

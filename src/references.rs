@@ -102,7 +102,7 @@ pub(crate) fn find_record<'c>(
 ) -> Result<(&'c HostId, &'c Record), Stop> {
     let Selector { host, id } = &name.0;
     if let Some(host) = host.as_ref().filter(|host| !catalogs.iter().any(|(known, _)| known == *host)) {
-        return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
+        return Err(Stop::usage(format!("'{host}' is no host of the site that was asked")));
     }
     let asked = catalogs.iter().filter(|(known, _)| host.as_ref().is_none_or(|host| host == known));
     let found: Vec<_> = asked

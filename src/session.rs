@@ -3,10 +3,14 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use resplit_engine::{
-    background::{self, Start, StartError},
+    background::{self, Start},
     client::{Client, ClientError},
     definitions,
     peers::PeerEngines,
@@ -18,7 +22,7 @@ use resplit_operations::{
     operation::Operation,
     plan::Plan,
     report::Report,
-    site::{Connect, Site},
+    site::{Connect, Reach, Site},
 };
 use resplit_steps::failure::Failure;
 
@@ -41,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) global: Global,
     /// How things are shown.
     pub(crate) view: View,
+    /// Whether a host that should have been asked could not be.
+    incomplete: Arc<AtomicBool>,
 }
 
 /// A site directory whose site file has no error.
@@ -52,14 +58,24 @@ pub(crate) struct Place {
     pub(crate) site: Site,
     /// What the operation files declare; empty if they were not wanted.
     pub(crate) definitions: Partial,
-    /// Whether engines that are started leave interrupted runs as they are.
-    pub(crate) hold: bool,
+    /// How the engines of its hosts are reached, and started.
+    pub(crate) peers: PeerEngines,
 }
 
 /// The engines of some hosts, in the order of their names.
 pub(crate) type Engines = Vec<(HostId, Client)>;
 
 impl Session {
+    /// A call with these options.
+    pub(crate) fn new(global: Global, view: View) -> Self {
+        Self { global, view, incomplete: Arc::default() }
+    }
+
+    /// How the program ends that did what was asked, as far as hosts could be asked.
+    pub(crate) fn ends_with(&self, exit: Exit) -> Exit {
+        if exit == Exit::Done && self.incomplete.load(Ordering::SeqCst) { Exit::Failed } else { exit }
+    }
+
     /// The site directory, absolute.
     pub(crate) fn directory(&self) -> Result<PathBuf, Stop> {
         let unknown = |error| Stop::failed(format!("cannot tell the current directory: {error}"));
@@ -85,14 +101,18 @@ impl Session {
         self.checked(directory, check_everything(site, drivers, Vec::new()))
     }
 
-    fn checked(&self, directory: PathBuf, definitions: Partial) -> Result<Place, Stop> {
+    pub(crate) fn checked(&self, directory: PathBuf, definitions: Partial) -> Result<Place, Stop> {
         let Some(site) = definitions.site.clone() else {
             return Err(self.problems(&definitions.report));
         };
-        if let Some(host) = self.said_host() {
+        if let Some(host) = self.said_host(&site) {
             let _ = hosts::named(&site, &host)?;
         }
-        Ok(Place { directory, site, definitions, hold: self.global.hold })
+        let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
+        let program = std::env::current_exe().map_err(unknown)?;
+        let (build, here) = (build::identity(), hosts::of_machine(&site));
+        let peers = PeerEngines::new(program, directory.clone(), build, self.global.hold, here);
+        Ok(Place { directory, site, definitions, peers })
     }
 
     /// An operation. What is wrong with others is told in a word, and hinders nothing.
@@ -122,15 +142,51 @@ impl Session {
         View { colour: self.view.error_colour, ..self.view.clone() }
     }
 
-    /// The host that `--host` or `RESPLIT_HOST` names.
-    fn said_host(&self) -> Option<String> {
-        let environment = || std::env::var("RESPLIT_HOST").ok().filter(|host| !host.is_empty());
+    /// The host that `--host` names, or `RESPLIT_HOST`. Of a host that ssh reaches the variable says that it is this machine,
+    /// and leaves nothing out of a listing.
+    pub(crate) fn said_host(&self, site: &Site) -> Option<String> {
+        let is_said = |host: &String| {
+            let found = site.hosts.get(&HostId::from(host.as_str()));
+            !host.is_empty() && found.is_none_or(|found| found.connect == Connect::Local)
+        };
+        let environment = || std::env::var("RESPLIT_HOST").ok().filter(is_said);
         self.global.host.clone().or_else(environment)
     }
 
-    /// The engines that a listing asks, each started if it does not run.
+    /// The engines that a listing asks, each started if it does not run. If one is left out, what is shown is not all, and
+    /// the program does not end as if it were.
     pub(crate) async fn listed(&self, place: &Place) -> Result<Engines, Stop> {
-        place.engines(hosts::listed(&place.site, self.said_host().as_deref())?).await
+        let (engines, whole) = self.reachable(place).await?;
+        if !whole {
+            self.incomplete.store(true, Ordering::SeqCst);
+        }
+        Ok(engines)
+    }
+
+    /// The engines among which a run is looked for, each started if it does not run.
+    pub(crate) async fn searched(&self, place: &Place) -> Result<Engines, Stop> {
+        Ok(self.reachable(place).await?.0)
+    }
+
+    /// The engines of the hosts that are asked, and whether they are all. A host on another machine that cannot be reached
+    /// is told on standard error, and left out. If there is nobody to ask, that is an error.
+    async fn reachable(&self, place: &Place) -> Result<(Engines, bool), Stop> {
+        let hosts = hosts::listed(&place.site, self.said_host(&place.site).as_deref())?;
+        let (mut engines, mut away) = (Vec::new(), Vec::new());
+        for (host, client) in place.ask_all(hosts).await {
+            match client {
+                Ok(client) => engines.push((host, client)),
+                Err(stop) if place.is_here(&host) => return Err(stop),
+                Err(stop) => away.push(stop),
+            }
+        }
+        if let (true, 1, Some(stop)) = (engines.is_empty(), away.len(), away.first()) {
+            return Err(stop.clone());
+        }
+        for stop in &away {
+            self.view.complain(stop);
+        }
+        if engines.is_empty() { Err(Stop::silent(Exit::Failed)) } else { Ok((engines, away.is_empty())) }
     }
 }
 
@@ -151,32 +207,38 @@ impl Place {
         self.site.resolved(&self.directory)
     }
 
-    /// How the engine of a host is started.
-    fn start(&self, host: &HostId) -> Result<Start, Stop> {
-        let site = self.resolved();
-        let Some(found) = site.hosts.get(host).filter(|host| host.connect == Connect::Local) else {
-            return Err(Stop::usage(format!("the site has no local host '{host}'")));
-        };
-        let unknown = |error| Stop::failed(format!("cannot tell where this program is: {error}"));
-        let starter = PeerEngines {
-            program: std::env::current_exe().map_err(unknown)?,
-            site: self.directory.clone(),
-            build: build::identity(),
-            hold: self.hold,
-        };
-        Ok(starter.start(host, &found.state))
+    /// Whether a host is on this machine.
+    pub(crate) fn is_here(&self, host: &HostId) -> bool {
+        self.site.reach(host, self.peers.here.as_ref()) == Some(Reach::Here)
     }
 
-    /// The engine of a host, one that starts now.
+    /// How the engine of a host on this machine is started.
+    fn start(&self, host: &HostId) -> Result<Start, Stop> {
+        let site = self.resolved();
+        match site.hosts.get(host).filter(|_| self.is_here(host)) {
+            Some(found) => Ok(self.peers.start(host, found)),
+            None => {
+                Err(Stop::usage(format!("host '{host}' is not on this machine"))
+                    .help("do it on that machine"))
+            }
+        }
+    }
+
+    /// The engine of a host on this machine, one that starts now.
     pub(crate) async fn restarted(&self, host: &HostId) -> Result<Client, Stop> {
-        background::restart(&self.start(host)?).await.map_err(|error| unstarted(host, error))
+        let restarted = background::restart(&self.start(host)?).await;
+        restarted.map_err(|error| unusable(host, Failure::from(error)))
     }
 
     /// The engine of a host, started if it does not run.
     pub(crate) async fn engine(&self, host: &HostId) -> Result<Client, Stop> {
-        let start = self.start(host)?;
-        let client = background::ensure(&start).await.map_err(|error| unstarted(host, error))?;
-        if self.hold && !client.info().await.map_err(stop)?.hold {
+        let client = if self.is_here(host) {
+            let ensured = background::ensure(&self.start(host)?).await;
+            ensured.map_err(|error| unusable(host, Failure::from(error)))?
+        } else {
+            self.peers.client(&self.resolved(), host).await.map_err(Stop::from)?
+        };
+        if self.peers.hold && !client.info().await.map_err(stop)?.hold {
             let text =
                 format!("the engine of '{host}' is at work already, and takes up what was interrupted");
             return Err(Stop::new(Exit::Busy, text).help(
@@ -186,14 +248,38 @@ impl Place {
         Ok(client)
     }
 
-    /// The engines of these hosts, each started if it does not run.
-    pub(crate) async fn engines(&self, hosts: impl IntoIterator<Item = HostId>) -> Result<Engines, Stop> {
+    /// The engines of these hosts, each started if it does not run; in the order given. Those on other machines are asked
+    /// at once, since reaching one takes a while.
+    pub(crate) async fn ask_all(
+        &self,
+        hosts: impl IntoIterator<Item = HostId>,
+    ) -> Vec<(HostId, Result<Client, Stop>)> {
+        let far = |host: HostId| {
+            let reaching = (!self.is_here(&host)).then(|| {
+                let place = (self.directory.clone(), self.site.clone(), self.peers.clone(), host.clone());
+                tokio::spawn(async move {
+                    let (directory, site, peers, host) = place;
+                    Self { directory, site, definitions: Partial::default(), peers }.engine(&host).await
+                })
+            });
+            (host, reaching)
+        };
+        let asked: Vec<_> = hosts.into_iter().map(far).collect();
         let mut engines = Vec::new();
-        for host in hosts {
-            let client = self.engine(&host).await?;
+        for (host, reaching) in asked {
+            let client = match reaching {
+                Some(reaching) => reaching.await.unwrap_or_else(|error| Err(Stop::failed(error.to_string()))),
+                None => self.engine(&host).await,
+            };
             engines.push((host, client));
         }
-        Ok(engines)
+        engines
+    }
+
+    /// The engines of these hosts, each started if it does not run.
+    pub(crate) async fn engines(&self, hosts: impl IntoIterator<Item = HostId>) -> Result<Engines, Stop> {
+        let asked = self.ask_all(hosts).await;
+        asked.into_iter().map(|(host, client)| Ok((host, client?))).collect()
     }
 
     /// The coordinator's engine, once those of all hosts of the plan run, and none of them only reads: a run touches them
@@ -238,7 +324,7 @@ pub(crate) async fn tell_read_only(engines: &Engines, session: &Session) -> Resu
 }
 
 /// The hosts whose engines a run of a plan needs.
-fn plan_hosts(plan: &Plan) -> BTreeSet<HostId> {
+pub(crate) fn plan_hosts(plan: &Plan) -> BTreeSet<HostId> {
     let steps = plan.graph().node_weights().map(|step| step.host.clone());
     let owners = plan.resources().into_iter().map(|(host, _)| host);
     let secondaries = plan.site.volumes.values().flat_map(|volume| &volume.pairs);
@@ -249,12 +335,12 @@ fn plan_hosts(plan: &Plan) -> BTreeSet<HostId> {
 fn coordinator_of(engines: Engines, plan: &Plan) -> Result<Client, Stop> {
     let found = engines.into_iter().find(|(host, _)| *host == plan.coordinator);
     found.map(|(_, client)| client).ok_or_else(|| {
-        Stop::usage(format!("the plan is coordinated by '{}', which is not local", plan.coordinator))
+        Stop::usage(format!("host '{}' coordinates the plan, and was not asked", plan.coordinator))
     })
 }
 
-fn unstarted(host: &HostId, error: StartError) -> Stop {
-    let stop = Stop::from(Failure::from(error));
+fn unusable(host: &HostId, failure: Failure) -> Stop {
+    let stop = Stop::from(failure);
     Stop { message: format!("the engine of '{host}' cannot be used: {}", stop.message), ..stop }
 }
 

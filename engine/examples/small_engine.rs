@@ -87,7 +87,8 @@ async fn ask(state: &str, host: &str, build: &str, kind: &str) -> ExitCode {
     let arguments = ["serve", state, host, build, kind].map(Into::into).to_vec();
     let program = std::env::current_exe().unwrap();
     let (site, state) = (PathBuf::from("/"), PathBuf::from(state));
-    let start = Start { program, arguments, site, state, host: host.into(), build: build.to_owned() };
+    let start =
+        Start { program, arguments, site, state, state_on: None, host: host.into(), build: build.to_owned() };
     match background::ensure(&start).await {
         Ok(client) => {
             println!("{}", client.info().await.unwrap().pid);

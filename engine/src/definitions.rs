@@ -1,6 +1,7 @@
 //! Where the definitions are on disk: finding the site directory, and reading what an operator wrote in it.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs,
     io::{self, Read as _},
@@ -77,6 +78,19 @@ pub fn read_site(site_directory: &Path) -> Source {
 /// reason, to be reported among all other problems; editors' temporary files are passed over.
 pub fn read(site_directory: &Path) -> (Source, Vec<Source>) {
     (read_site(site_directory), read_all(site_directory.join(OPERATIONS)))
+}
+
+/// The definition files of a site directory, relative to it, each with the BLAKE3 of what is in it in hexadecimal. One that
+/// cannot be read has the reason instead.
+pub fn digests(site_directory: &Path) -> BTreeMap<String, String> {
+    let (site, operations) = read(site_directory);
+    let all = [site].into_iter().chain(operations).chain(read_drivers(site_directory));
+    let digest = |source: Source| {
+        let name = source.path.strip_prefix(site_directory).unwrap_or(&source.path).display().to_string();
+        let digest = source.content.map(|bytes| blake3::hash(&bytes).to_hex().to_string());
+        (name, digest.unwrap_or_else(|reason| reason))
+    };
+    all.map(digest).collect()
 }
 
 /// Reads every driver file, in the order of their names.

@@ -36,6 +36,7 @@ impl From<Failure> for Refusal {
 pub(crate) fn of_client(error: ClientError) -> Failure {
     match error {
         ClientError::Refused(refusal) => refusal.failure,
+        ClientError::Away(failure) => failure,
         ClientError::NotRunning(_) | ClientError::Broken(_) => Failure::temporary(error.to_string()),
         other => Failure::permanent(other.to_string()),
     }

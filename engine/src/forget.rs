@@ -9,13 +9,16 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use resplit_operations::ids::{HostId, OperationId, RunId};
+use resplit_operations::{
+    ids::{HostId, OperationId, RunId},
+    site::{Host, Site},
+};
 use resplit_steps::failure::Failure;
 
 use crate::{
     client::{Client, ClientError},
     engine::Engine,
-    protocol::{RefusalKind, RunStatus, StepRequest},
+    protocol::{LeaseRequest, RefusalKind, RunStatus, StepRequest},
     rows::{self, HostPlace, RunRow, ServedRow},
     run::load,
     store::{Batch, StoreError, Table},
@@ -89,7 +92,16 @@ fn host_key(host: &HostId) -> String {
 /// Remembers how the coordinator of a step is reached, to ask it later what became of the run.
 pub(crate) fn remember_coordinator(engine: &Engine, request: &StepRequest) -> Result<(), StoreError> {
     let Some(host) = request.site.hosts.get(&request.coordinator) else { return Ok(()) };
-    let (key, place) = (host_key(&request.coordinator), HostPlace(host.clone()));
+    remember(engine, &request.coordinator, host)
+}
+
+/// The same, of a lease for a run that is coordinated on another machine.
+pub(crate) fn remember_far(engine: &Engine, request: &LeaseRequest) -> Result<(), StoreError> {
+    request.far.as_ref().map_or(Ok(()), |host| remember(engine, &request.coordinator, host))
+}
+
+fn remember(engine: &Engine, coordinator: &HostId, host: &Host) -> Result<(), StoreError> {
+    let (key, place) = (host_key(coordinator), HostPlace(host.clone()));
     if rows::get::<HostPlace>(&engine.store, &key)?.as_ref() != Some(&place) {
         let mut batch = Batch::default();
         rows::put(&mut batch, &key, &place)?;
@@ -114,10 +126,44 @@ pub(crate) async fn forget_served(engine: &Arc<Engine>) -> Result<(), Failure> {
     }
     for (host, runs) in by_coordinator {
         let Some(HostPlace(found)) = rows::get(&engine.store, &host_key(&host))? else { continue };
-        let Ok(client) = Client::connect(&found.state).await else { continue };
+        let site = Site { hosts: [(host.clone(), found.clone())].into(), ..Site::default() };
+        let Some(client) = engine.peers.listening(&host, &found, &site).await else { continue };
         let is_sure = client.verify(&host).await.is_ok_and(|info| info.read_only.is_none());
         if is_sure {
             forget_of(engine, &client, runs).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Releases what runs hold here that are coordinated on other machines, if their coordinator knows them to be over, or does
+/// not know them: it could not tell, or has lost its state. One that cannot be asked keeps all. No engine is started for
+/// this.
+pub(crate) async fn release_far(engine: &Arc<Engine>) -> Result<(), Failure> {
+    let far = engine.leases.all().into_iter().filter(|lease| lease.far);
+    let runs: BTreeMap<RunId, HostId> = far.map(|lease| (lease.run, lease.coordinator)).collect();
+    for (run, host) in runs {
+        let Some(HostPlace(found)) = rows::get(&engine.store, &host_key(&host))? else { continue };
+        let site = Site { hosts: [(host.clone(), found.clone())].into(), ..Site::default() };
+        let Some(client) = engine.peers.listening(&host, &found, &site).await else { continue };
+        if !client.verify(&host).await.is_ok_and(|info| info.read_only.is_none()) {
+            continue;
+        }
+        let over = match tokio::time::timeout(PATIENCE, client.run(&run)).await {
+            Ok(Ok(detail)) => {
+                let status = detail.summary.status;
+                status.is_over() && !matches!(status, RunStatus::Parked { .. })
+            }
+            Ok(Err(ClientError::Refused(refusal))) => refusal.kind == RefusalKind::NotFound,
+            _ => false,
+        };
+        if over && !engine.serving.serves(&run) {
+            let (leaving, left) = (Arc::clone(engine), run.clone());
+            let undone = tokio::task::spawn_blocking(move || leaving.leave(&left)).await;
+            for text in undone.unwrap_or_else(|error| Err(crate::failures::defect(&error)))? {
+                tracing::info!(%run, "{text}");
+            }
+            tracing::info!(%run, "what it held here is released: its coordinator '{host}' knows it to be over");
         }
     }
     Ok(())

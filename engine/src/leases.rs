@@ -1,5 +1,6 @@
 //! Leases: the right of a run to touch what belongs to this host. All that a request names are given at once, or none. A
-//! dead owner's are taken over at once, a live one's never.
+//! dead owner's are taken over at once, a live one's never, nor that of one on another machine: what cannot be seen from
+//! here is not dead.
 
 use std::{
     collections::HashSet,
@@ -58,7 +59,12 @@ pub(crate) fn next_token(store: &Store) -> Result<u64, StoreError> {
 
 /// Whether a lease keeps what it is on from another run.
 fn stands(lease: &Lease, request: &LeaseRequest, is_open: &impl Fn(&Lease) -> bool) -> bool {
-    lease.run != request.run && (lease.owner.is_alive() || is_open(lease))
+    lease.run != request.run && (may_live(lease) || is_open(lease))
+}
+
+/// Whether the owner of a lease may be alive.
+fn may_live(lease: &Lease) -> bool {
+    lease.far || lease.owner.is_alive()
 }
 
 impl Leases {
@@ -103,6 +109,7 @@ impl Leases {
                 run: request.run.clone(),
                 coordinator: request.coordinator.clone(),
                 owner: request.owner.clone(),
+                far: request.far.is_some(),
                 token,
                 since: now,
             };
@@ -203,7 +210,9 @@ impl Leases {
 
     /// What ends when the first of the living owners does.
     fn descriptors(&self) -> Vec<Arc<OwnedFd>> {
-        let owners: HashSet<Owner> = self.given().iter().map(|lease| lease.owner.clone()).collect();
+        let here = |lease: &&Lease| !lease.far;
+        let owners: HashSet<Owner> =
+            self.given().iter().filter(here).map(|lease| lease.owner.clone()).collect();
         owners.iter().filter_map(|owner| owner.descriptor().ok().flatten()).map(Arc::new).collect()
     }
 
@@ -211,7 +220,7 @@ impl Leases {
     fn release_dead(&self, store: &Store, is_open: &impl Fn(&Lease) -> bool) -> Result<(), StoreError> {
         let mut given = self.given();
         let (gone, kept): (Vec<_>, Vec<_>) =
-            given.iter().cloned().partition(|lease| !lease.owner.is_alive() && !is_open(lease));
+            given.iter().cloned().partition(|lease| !may_live(lease) && !is_open(lease));
         if gone.is_empty() {
             return Ok(());
         }
@@ -231,9 +240,10 @@ impl Leases {
         self.given().clone()
     }
 
-    /// Whether an engine other than this one, and alive, holds a lease here.
+    /// Whether an engine on this machine, other than this one and alive, holds a lease here. One on another machine keeps
+    /// no engine: whatever it asks next starts one.
     pub(crate) fn any_alive(&self, this: &Owner) -> bool {
-        self.given().iter().any(|lease| lease.owner != *this && lease.owner.is_alive())
+        self.given().iter().any(|lease| !lease.far && lease.owner != *this && lease.owner.is_alive())
     }
 }
 

@@ -25,6 +25,8 @@ mod preview;
 pub mod process;
 mod progress;
 pub mod protocol;
+pub mod push;
+pub mod relay;
 mod repair;
 mod rows;
 mod run;
@@ -34,6 +36,7 @@ pub mod service;
 pub mod socket;
 mod start;
 pub mod store;
+pub mod survey;
 #[cfg(test)]
 mod testing;
 mod transaction;

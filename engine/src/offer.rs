@@ -20,7 +20,7 @@ use crate::{
         Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
         Leftover, LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest,
         Released, Repair, RepairRequest, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
-        StepMessage, StepRequest, Submit, What, World, WorldRequest,
+        StepMessage, StepRequest, Submit, Survey, SurveyRequest, What, World, WorldRequest,
     },
     repair,
     rows::{RunRow, StepRow, StepState},
@@ -35,6 +35,7 @@ use crate::{
     serve_step,
     service::{Reply, Service},
     store::Batch,
+    survey,
     transaction::Transaction,
     world,
 };
@@ -315,8 +316,9 @@ impl Service for Offer {
             RecordVerb::Lock => return Ok(record),
             RecordVerb::Unlock => {
                 let holder = record.lock.as_ref().and_then(|lock| lock.run.clone());
-                let holds = holder
-                    .filter(|run| engine.leases.all().iter().any(|l| l.run == *run && l.owner.is_alive()));
+                let holds = holder.filter(|run| {
+                    engine.leases.all().iter().any(|l| l.run == *run && (l.far || l.owner.is_alive()))
+                });
                 if let Some(run) = holds {
                     let text = format!("backup {id} is mounted by run {run}, which is at work");
                     return Err(conflict(text, format!("resplit cancel {run}")));
@@ -349,7 +351,20 @@ impl Service for Offer {
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
         self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
-        Ok(self.0.give_lease(&request)?)
+        forget::remember_far(&self.0, &request)?;
+        let reply = self.0.give_lease(&request)?;
+        if let LeaseReply::Held { by, .. } = &reply
+            && by.iter().any(|lease| lease.far)
+        {
+            // Whoever waits hears of it if that releases something.
+            let engine = Arc::clone(&self.0);
+            drop(tokio::spawn(async move {
+                if let Err(failure) = forget::release_far(&engine).await {
+                    tracing::warn!("cannot release what a run on another machine held: {failure}");
+                }
+            }));
+        }
+        Ok(reply)
     }
 
     async fn lease_wait(&self, releases: u64) -> Reply<()> {
@@ -410,6 +425,10 @@ impl Service for Offer {
 
     async fn repair(&self, request: RepairRequest) -> Reply<Repair> {
         repair::repair(&self.0, request).await
+    }
+
+    async fn survey(&self, request: SurveyRequest) -> Reply<Survey> {
+        survey::survey(&self.0, request).await.map_err(internally)
     }
 
     async fn stop(&self) -> Reply<()> {

@@ -1,18 +1,27 @@
-//! The engines of other hosts: found by the state directory that the plan's site gives, started if none listens.
+//! The engines of other hosts: on this machine by the state directory that the plan's site gives, on another over the line
+//! to it; started if none listens.
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use resplit_operations::{ids::HostId, site::Site};
-use resplit_steps::{context::Peers, failure::Failure};
+use resplit_operations::{
+    ids::HostId,
+    site::{Host, Reach, Site},
+};
+use resplit_steps::{
+    context::Peers,
+    failure::{Failure, FailureClass},
+};
 use tokio::runtime::Handle;
 
 use crate::{
-    background::{Start, ensure},
-    client::{Client, ClientError},
+    background::{Start, StartError, ensure},
+    client::{Client, ClientError, Far, Line},
     failures,
 };
 
@@ -21,7 +30,7 @@ pub(crate) const TRIES: u32 = 5;
 /// The first pause between such tries; it doubles.
 pub(crate) const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 200 });
 
-/// How the engines of other hosts are started.
+/// How the engines of other hosts are reached, and started. Clones share the lines to other machines.
 #[derive(Clone, Debug)]
 pub struct PeerEngines {
     /// The program.
@@ -32,9 +41,17 @@ pub struct PeerEngines {
     pub build: String,
     /// Whether those that are started leave interrupted runs as they are.
     pub hold: bool,
+    /// Which host this machine is, if that is known: what is `local` elsewhere is not looked for here.
+    pub here: Option<HostId>,
+    lines: Arc<Mutex<HashMap<HostId, Arc<Line>>>>,
 }
 
 impl PeerEngines {
+    /// For a program of a build, and a site directory on the machine that is the host `here`, if that is known.
+    pub fn new(program: PathBuf, site: PathBuf, build: String, hold: bool, here: Option<HostId>) -> Self {
+        Self { program, site, build, hold, here, lines: Arc::default() }
+    }
+
     /// The arguments with which the program is the engine of a host.
     pub fn arguments(site: &Path, host: &HostId, state: &Path) -> Vec<OsString> {
         vec![
@@ -48,8 +65,9 @@ impl PeerEngines {
         ]
     }
 
-    /// How the engine of a host is started.
-    pub fn start(&self, host: &HostId, state: &Path) -> Start {
+    /// How the engine of a host on this machine is started.
+    pub fn start(&self, host: &HostId, found: &Host) -> Start {
+        let state = &found.state;
         let mut arguments = Self::arguments(&self.site, host, state);
         if self.hold {
             arguments.push("--hold".into());
@@ -58,10 +76,16 @@ impl PeerEngines {
             program: self.program.clone(),
             arguments,
             site: self.site.clone(),
-            state: state.to_owned(),
+            state: state.clone(),
+            state_on: found.state_on.clone(),
             host: host.clone(),
             build: self.build.clone(),
         }
+    }
+
+    /// Whether a host is on another machine.
+    pub(crate) fn is_far(&self, site: &Site, host: &HostId) -> bool {
+        !matches!(site.reach(host, self.here.as_ref()), Some(Reach::Here) | None)
     }
 
     /// The engine of a host, started if none listens.
@@ -69,16 +93,58 @@ impl PeerEngines {
         let found = site.hosts.get(host);
         let found =
             found.ok_or_else(|| Failure::permanent(format!("the plan's site has no host '{host}'")))?;
-        #[cfg(test)]
-        crate::killed::until_alive(&found.state).await;
-        ensure(&self.start(host, &found.state)).await.map_err(|error| {
-            Failure::temporary(format!("cannot reach the engine of host '{host}': {error}"))
-                .with_help(format!("resplit --host {host} status"))
+        let started = match site.reach(host, self.here.as_ref()) {
+            Some(Reach::Remote(address)) => {
+                let far = Far::new(host, found, address, &self.site, self.hold);
+                return Box::pin(self.over(far)).await.map_err(Failure::from);
+            }
+            Some(Reach::Elsewhere) => return Err(elsewhere(host)),
+            Some(Reach::Here) | None => {
+                #[cfg(test)]
+                crate::killed::until_alive(&found.state).await;
+                Box::pin(ensure(&self.start(host, found))).await
+            }
+        };
+        started.map_err(|error| match error {
+            // Nothing that is asked again changes it.
+            StartError::Directory(failure) if failure.class == FailureClass::Refused => failure,
+            error => Failure::temporary(format!("cannot reach the engine of host '{host}': {error}"))
+                .with_help(format!("resplit --host {host} status")),
         })
     }
 
+    /// The engine of a host, if one listens: none is started for it.
+    pub(crate) async fn listening(&self, id: &HostId, found: &Host, site: &Site) -> Option<Client> {
+        match site.reach(id, self.here.as_ref())? {
+            Reach::Here => Client::connect(&found.state).await.ok(),
+            Reach::Remote(address) => {
+                let far = Far { start: false, ..Far::new(id, found, address, &self.site, self.hold) };
+                let client = Client::over(Line::to(far));
+                client.reach().await.ok().map(|()| client)
+            }
+            Reach::Elsewhere => None,
+        }
+    }
+
+    /// The engine at the end of a line, which is open when this returns.
+    async fn over(&self, far: Far) -> Result<Client, ClientError> {
+        let line = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            match lines.get(&far.host).filter(|line| *line.far() == far) {
+                Some(line) => Arc::clone(line),
+                None => {
+                    let line = Line::to(far.clone());
+                    let _ = lines.insert(far.host, Arc::clone(&line));
+                    line
+                }
+            }
+        };
+        let client = Client::over(line);
+        client.reach().await.map(|()| client)
+    }
+
     /// Asks the engine of another host for what may be asked twice: one that is killed over it is started, and asked
-    /// again.
+    /// again. One that refuses, or that an operator has to see to, is not.
     pub(crate) async fn ask<T, F>(
         &self,
         site: &Site,
@@ -90,17 +156,28 @@ impl PeerEngines {
     {
         let mut pause = PAUSE;
         for _ in 1..TRIES {
-            if let Ok(client) = self.client(site, host).await {
-                match question(client).await {
+            match self.client(site, host).await {
+                Ok(client) => match question(client).await {
                     Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {}
                     answered => return answered.map_err(failures::of_client),
-                }
+                },
+                Err(failure) if failure.class == FailureClass::Refused => return Err(failure),
+                Err(_) => {}
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
         question(self.client(site, host).await?).await.map_err(failures::of_client)
     }
+}
+
+fn elsewhere(host: &HostId) -> Failure {
+    Failure::refused(format!(
+        "host '{host}' is `connect: local` on another machine, and cannot be reached from here"
+    ))
+    .with_help(format!(
+        "say in site.yaml how every host reaches it: hosts: {host}: {{ connect: ssh://HOST }}"
+    ))
 }
 
 /// The peers of one step, which is not async.

@@ -153,12 +153,13 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
         drivers: drivers(&program, &arguments.state, &arguments.host),
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines {
+        peers: PeerEngines::new(
             program,
-            site: arguments.site.clone(),
-            build: arguments.build.clone(),
-            hold: arguments.hold,
-        },
+            arguments.site.clone(),
+            arguments.build.clone(),
+            arguments.hold,
+            Some(arguments.host.clone()),
+        ),
         build: arguments.build.clone(),
         hold: arguments.hold,
         owner: Owner::current().map_err(|error| format!("cannot tell which process this is: {error}"))?,

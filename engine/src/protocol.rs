@@ -6,6 +6,7 @@ mod leftovers;
 mod repair;
 mod runs;
 mod steps;
+mod survey;
 mod world;
 
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ pub use runs::{
     RunsQuery, Selector, StepDetail, StepStatus, Submit,
 };
 pub use steps::{Placed, StepEnd, StepMessage, StepRequest};
+pub use survey::{Finding, Survey, SurveyRequest};
 pub use world::{
     EnterRequest, Entered, HeldNow, PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest,
 };

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::Receiver;
 use crate::protocol::{
     Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest, Leftover,
     LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, Repair,
-    RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World, WorldRequest,
+    RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest,
+    World, WorldRequest,
 };
 
 /// A reply.
@@ -70,6 +71,8 @@ pub trait Service: Send + Sync + 'static {
     -> impl Future<Output = Reply<Vec<Released>>> + Send;
     /// What a repair of a damaged store would give up; or, confirmed, repairs it, after which the engine exits.
     fn repair(&self, request: RepairRequest) -> impl Future<Output = Reply<Repair>> + Send;
+    /// Whether this host is what the site says it is. Changes nothing.
+    fn survey(&self, request: SurveyRequest) -> impl Future<Output = Reply<Survey>> + Send;
     /// Exits as soon as nothing runs; refuses if something does.
     fn stop(&self) -> impl Future<Output = Reply<()>> + Send;
 }

@@ -60,7 +60,12 @@ impl Engine {
             self.release_unaccepted(&rows)?;
             // Nothing waits for hosts that may be slow to answer.
             let engine = Arc::clone(self);
-            drop(tokio::spawn(async move { finish::release_late(&engine).await }));
+            drop(tokio::spawn(async move {
+                finish::release_late(&engine).await;
+                if let Err(failure) = forget::release_far(&engine).await {
+                    tracing::warn!("cannot release what runs on other machines held: {failure}");
+                }
+            }));
         }
         let (over, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status.is_over());
         if !self.holds() {

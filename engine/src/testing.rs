@@ -204,7 +204,7 @@ impl Bench {
             },
             windows,
             clock,
-            peers: PeerEngines { program, site: directory.to_owned(), build: "0".to_owned(), hold: false },
+            peers: PeerEngines::new(program, directory.to_owned(), "0".to_owned(), false, None),
             build: "0".to_owned(),
             hold: false,
             owner: Owner::current().unwrap(),

@@ -43,6 +43,7 @@ impl State {
             arguments,
             site: PathBuf::from("/"),
             state: self.state.clone(),
+            state_on: None,
             host: "here".into(),
             build: build.to_owned(),
         }

@@ -147,6 +147,7 @@ async fn leases_are_asked_waited_for_and_released() {
     let owner = Owner { boot_id: "boot".to_owned(), pid: 1, start_time: 2 };
     let resources = vec![(Resource::Volume("documents".into()), 1), (Resource::Drive("vault".into()), 2)];
     let request = LeaseRequest {
+        far: None,
         run: "documents-1".into(),
         coordinator: "here".into(),
         owner,

@@ -1,5 +1,7 @@
 //! What exists: the model of `site.yaml`.
 
+mod host;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod targets;
 
+pub use self::host::{Address, CONNECT_PATTERN, CONNECT_WANTED, Connect, Host, Reach, is_connect};
 use crate::{
     driver::{ArrayPair, DriverFile},
     ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, VolumeId},
@@ -24,7 +27,7 @@ mod lvm;
 pub use lvm::{LvmKind, LvmVolume};
 
 /// The hosts, volumes and libraries that operations may name. One file, the same on every host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The machines, or state directories, on which steps run.
@@ -40,26 +43,6 @@ pub struct Site {
     /// Where tapes are.
     #[serde(default)]
     pub libraries: BTreeMap<LibraryId, Library>,
-}
-
-/// A machine, or a state directory, on which steps run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Host {
-    /// `local`: on this machine.
-    pub connect: Connect,
-    /// The directory that keeps this host's catalog, journal and socket.
-    #[schemars(length(min = 1))]
-    pub state: PathBuf,
-}
-
-/// How a host is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(extend("x-not-built" = ["ssh://*"]))]
-pub enum Connect {
-    /// On this machine, through the socket in its state directory.
-    Local,
 }
 
 /// What shares one primary.
@@ -358,26 +341,29 @@ impl Site {
             .collect()
     }
 
-    /// The same site with every path made absolute: relative ones are relative to `directory`, lexically.
+    /// The same site with every path made absolute: relative ones are relative to `directory`, or to the site directory
+    /// that their host says, lexically. What ssh is configured by is not: it belongs to whoever connects.
     #[must_use]
     pub fn resolved(&self, directory: &Path) -> Self {
         let mut site = self.clone();
-        for host in site.hosts.values_mut() {
-            host.state = absolute(directory, &host.state);
+        for (id, host) in &mut site.hosts {
+            host.state = self.on(id, directory, &host.state);
         }
         for volume in site.volumes.values_mut().chain(site.neighbours.values_mut()) {
-            volume.primary.path = absolute(directory, &volume.primary.path);
+            let primary = &mut volume.primary;
+            primary.path = self.on(&primary.host, directory, &primary.path);
             if let Some(qemu) = &mut volume.qemu {
-                qemu.socket = absolute(directory, &qemu.socket);
+                qemu.socket = self.on(&primary.host, directory, &qemu.socket);
             }
             for pair in &mut volume.pairs {
                 let secondary = &mut pair.secondary;
-                secondary.path = absolute(directory, &secondary.path);
-                secondary.device = secondary.device.as_ref().map(|device| absolute(directory, device));
+                secondary.path = self.on(&secondary.host, directory, &secondary.path);
+                secondary.device =
+                    secondary.device.as_ref().map(|device| self.on(&secondary.host, directory, device));
             }
         }
         for library in site.libraries.values_mut() {
-            library.path = absolute(directory, &library.path);
+            library.path = self.on(&library.host, directory, &library.path);
         }
         site
     }

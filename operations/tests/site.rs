@@ -11,9 +11,35 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     ("state: state }", "state: state }", &[]),
     (
         "connect: local, state: state }",
-        "connect: ssh://bk01, state: state }",
-        &["2:26 'connect' 'ssh://bk01' is not built: only 'local' is"],
+        "connect: ssh://root@bk01:2222, state: state, site: /srv/site, sudo: true, ssh_config: ssh/config, wait: 10m }",
+        &[],
     ),
+    (
+        "connect: local, state: state }",
+        "connect: ssh://-bk01, state: state }",
+        &["2:26 'connect' cannot be 'ssh://-bk01'"],
+    ),
+    (
+        "connect: local, state: state }",
+        "connect: ssh://bk01, state: state, site: srv/site, wait: 0s }",
+        &[
+            "2:58 the site directory on another machine is named by an absolute path, not 'srv/site'",
+            "2:74 the time that a run waits for a host cannot be zero",
+        ],
+    ),
+    (
+        "connect: local, state: state }",
+        "connect: local, state: state, sudo: true, program: /opt/resplit }",
+        &["2:47 'sudo' says nothing of a local host", "2:59 'program' says nothing of a local host"],
+    ),
+    (
+        "connect: local, state: state }",
+        "connect: local, state: state, state_on: /cluster }",
+        &["2:40 the state directory of host 'fileserver' does not move with it"],
+    ),
+    ("connect: local, state: state }", "connect: local, state: /cluster/state, state_on: /cluster }", &[]),
+    // What is on two machines is not one place.
+    ("connect: local, state: state }", "connect: ssh://fs01, state: state-backup, site: /site }", &[]),
     (
         "connect: local, state: state }",
         "connect: lokal, state: state }",

@@ -41,7 +41,7 @@ enum Word {
 /// Gives the answer to the run's coordinator.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
+    let found = find_run(&session.searched(&place).await?, &arguments.run).await?;
     start_engines(&place, &found).await?;
     let answer = match arguments.answer {
         Word::Done => Answer::Done,

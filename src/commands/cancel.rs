@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 /// Asks the run's coordinator to cancel it.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
+    let found = find_run(&session.searched(&place).await?, &arguments.run).await?;
     found.client.cancel(&found.run).await.map_err(session::stop)?;
     if session.global.json {
         output::print_json(&json!({ "run": found.run }))?;

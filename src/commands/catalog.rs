@@ -203,7 +203,7 @@ async fn changed(
     engines: &Engines,
 ) -> Result<Record, Stop> {
     let Some((_, client)) = engines.iter().find(|(known, _)| known == host) else {
-        return Err(Stop::usage(format!("'{host}' is not a local host of the site")));
+        return Err(Stop::usage(format!("host '{host}' was not asked")));
     };
     client.record(record.id, verb).await.map_err(session::stop)
 }

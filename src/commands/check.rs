@@ -14,13 +14,19 @@ use crate::{
 /// Check the definition files
 ///
 /// Reads site.yaml, drivers/*.yaml and operations/*.yaml and reports every problem of every file at once: file, line, column, what
-/// was expected, what to do. Needs no engine and changes nothing.
+/// was expected, what to do. Needs no engine and changes nothing. With --hosts every host is asked, too: whether it is
+/// reached, has the same files and the same version, and is what the site says it is.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json")]
+#[command(
+    after_help = "Examples:\n  resplit check\n  resplit check documents\n  resplit check --json\n  resplit check --hosts"
+)]
 pub(crate) struct Arguments {
     /// Only these operations, and the site
     #[arg(value_name = "OPERATION")]
     operations: Vec<OperationId>,
+    /// Ask every host, too
+    #[arg(long)]
+    hosts: bool,
 }
 
 /// Checks, and reports on standard error; as JSON on standard output.
@@ -48,13 +54,17 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop
         checked = arguments.operations.len();
     }
     let errors = report.errors();
-    if session.global.json {
+    // With --hosts the data is what the hosts say.
+    if session.global.json && (!arguments.hosts || errors > 0) {
         output::print_json(&report.to_json())?;
     } else if !report.is_empty() {
         output::note(report.render(MOST_PROBLEMS, session.view.error_colour).trim_end());
     }
     if errors > 0 {
         return Ok(Exit::Definitions);
+    }
+    if arguments.hosts {
+        return super::survey::run(session, directory, found);
     }
     if !session.global.json {
         let verdict = match report.problems().len() {

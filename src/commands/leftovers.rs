@@ -1,6 +1,9 @@
 //! `resplit leftovers`: what resplit made in the world and has not undone; and undoing it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use resplit_engine::protocol::{Leftover, LeftoversRequest, ReleaseRequest, Released, RunStanding};
@@ -8,7 +11,7 @@ use resplit_operations::{
     action::Action,
     ids::HostId,
     operation::{Operation, QuiesceMode},
-    site::{Site, absolute},
+    site::Site,
 };
 use serde::Serialize;
 
@@ -171,11 +174,16 @@ fn request(place: &Place, host: &HostId) -> LeftoversRequest {
             let _ = request.resting.entry(volume.clone()).or_insert_with(|| (id.clone(), usual));
         }
     }
-    let frozen =
-        place.definitions.operations.values().flat_map(|operation| freezes(&request.site, operation));
-    let here = frozen.filter(|(of, _)| *of == host);
-    request.filesystems = here.map(|(_, path)| absolute(&place.directory, path)).collect();
+    request.filesystems = frozen_on(place, host);
     request
+}
+
+/// The file systems that operations freeze on a host, absolute.
+pub(super) fn frozen_on(place: &Place, host: &HostId) -> BTreeSet<PathBuf> {
+    let operations = place.definitions.operations.values();
+    let frozen = operations.flat_map(|operation| freezes(&place.site, operation));
+    let here = frozen.filter(|(of, _)| *of == host);
+    here.map(|(_, path)| place.site.on(host, &place.directory, path)).collect()
 }
 
 /// The file systems that an operation freezes, and the host of each.

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 /// Prints the events of the run.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
+    let found = find_run(&session.searched(&place).await?, &arguments.run).await?;
     let mut events = found.client.events(&found.run, arguments.follow).await.map_err(session::stop)?;
     while let Some(event) = events.next().await {
         let event = event.map_err(session::stop)?;

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod agent;
 pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod catalog;
@@ -20,7 +21,9 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod shim;
 pub(crate) mod show;
+pub(crate) mod site;
 pub(crate) mod status;
+pub(crate) mod survey;
 pub(crate) mod tape;
 pub(crate) mod try_write;
 pub(crate) mod watchdog;

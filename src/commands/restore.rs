@@ -1,6 +1,6 @@
 //! `resplit restore`: a backup back over its primaries, or some of its files elsewhere.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use resplit_engine::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     backups::{Asked, Chosen, choose},
     exit::{Exit, Stop},
-    hosts, output,
+    output,
     references::BackupName,
     render,
     session::{self, Place, Session, absolute},
@@ -122,8 +122,13 @@ pub(crate) async fn submission(
     options: RunOptions,
 ) -> Result<Submit, Stop> {
     let id = wanted.operation;
-    let coordinator = compiled(session, place, id)?.coordinator;
-    let engines = place.engines(hosts::local(&place.site)).await?;
+    let backup = compiled(session, place, id)?;
+    let coordinator = backup.coordinator.clone();
+    // All that may have it: the newest of some is not the newest.
+    let said =
+        wanted.backup.and_then(|name| name.0.host.clone()).filter(|host| place.site.hosts.contains_key(host));
+    let engines =
+        place.engines(session::plan_hosts(&backup).into_iter().chain(said).collect::<BTreeSet<_>>()).await?;
     let from = wanted.from.map(|from| match from {
         From::Disk => RestoreFrom::Disk,
         From::Tape => RestoreFrom::Tape,

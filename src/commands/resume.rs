@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 /// Resumes the run and follows it.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
+    let found = find_run(&session.searched(&place).await?, &arguments.run).await?;
     let detail = found.client.run(&found.run).await.map_err(session::stop)?;
     start_engines(&place, &found).await?;
     let mut known = 0;

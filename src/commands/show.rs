@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 /// Shows the run.
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let found = find_run(&session.listed(&place).await?, &arguments.run).await?;
+    let found = find_run(&session.searched(&place).await?, &arguments.run).await?;
     let run = found.client.run(&found.run).await.map_err(session::stop)?;
     if session.global.json {
         output::print_json(&run)?;

@@ -7,7 +7,7 @@ use resplit_operations::{
     operation::On,
     pair::{PairRef, PairStatus},
     plan::{PlanData, PlanStep},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
+    site::{Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
     units::Period,
 };
 use resplit_steps::contract::Preview;
@@ -21,8 +21,7 @@ fn view(width: usize) -> View {
 }
 
 fn site() -> Site {
-    let host =
-        |name: &str| (name.into(), Host { connect: Connect::Local, state: format!("/s/{name}").into() });
+    let host = |name: &str| (name.into(), Host::local(format!("/s/{name}")));
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
     let pair = |group: &str, path: &str| Pair {
         pace: None,

@@ -94,7 +94,7 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
         state,
         windows: Arc::new(Windows::new(program.clone(), Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines { program, site: place.to_owned(), build: build.clone(), hold: false },
+        peers: PeerEngines::new(program, place.to_owned(), build.clone(), false, None),
         hold: false,
         build,
         owner: Owner::current()?,

@@ -5,10 +5,15 @@ mod belonging;
 mod error;
 mod launch;
 mod log;
+mod moving;
 mod version;
 mod wait;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use resplit_operations::ids::HostId;
 
@@ -22,6 +27,7 @@ use self::{
 pub use self::{
     announce::{announce_failure, announce_held, announce_ready, detach},
     error::StartError,
+    moving::mark,
 };
 use crate::{
     client::{Client, ClientError},
@@ -47,6 +53,8 @@ pub struct Start {
     pub site: PathBuf,
     /// The state directory, absolute.
     pub state: PathBuf,
+    /// The mount point of what moves with the host, if the state directory does.
+    pub state_on: Option<PathBuf>,
     /// The host whose engine it is.
     pub host: HostId,
     /// The program's version and build, as its engine gives it in [`EngineInfo::build`]. Of two, the one whose first
@@ -70,7 +78,7 @@ pub async fn ensure(start: &Start) -> Result<Client, StartError> {
 /// The same, of an engine that starts now: one that listens and is idle is ended first.
 pub async fn restart(start: &Start) -> Result<Client, StartError> {
     let client = Client::of(&start.state);
-    if let Some(pid) = listener(&client).await?
+    if let Some(pid) = listener(&start.state).await?
         && let Some(process) = Process::of(pid)?
     {
         match client.stop().await {
@@ -87,6 +95,9 @@ pub async fn restart(start: &Start) -> Result<Client, StartError> {
 
 async fn reach(start: &Start) -> Result<Client, StartError> {
     let client = Client::of(&start.state);
+    if let Some(on) = &start.state_on {
+        moving::check(on, &start.host).map_err(StartError::Directory)?;
+    }
     let _ = belonging::check(&start.state, &start.site).map_err(StartError::Directory)?;
     if usable(start, &client).await? {
         return Ok(client);
@@ -128,13 +139,13 @@ async fn usable(start: &Start, client: &Client) -> Result<bool, StartError> {
     match version::choose(&start.build, &info) {
         Choice::Use => Ok(true),
         Choice::Refuse(text) => Err(StartError::OtherVersion(text)),
-        Choice::Replace => replace(client, &info).await,
+        Choice::Replace => replace(&start.state, client, &info).await,
     }
 }
 
 /// Asks an older engine to stop and waits until it is gone. Whether it is used as it is, since it is busy.
-async fn replace(client: &Client, info: &EngineInfo) -> Result<bool, StartError> {
-    let Some(pid) = listener(client).await? else { return Ok(false) };
+async fn replace(state: &Path, client: &Client, info: &EngineInfo) -> Result<bool, StartError> {
+    let Some(pid) = listener(state).await? else { return Ok(false) };
     let Some(process) = Process::of(pid)? else { return Ok(false) };
     match client.stop_process(info.pid).await {
         // A connection that is lost over this is lost because it stops.
@@ -156,8 +167,8 @@ async fn replace(client: &Client, info: &EngineInfo) -> Result<bool, StartError>
 }
 
 /// The process ID of the engine that listens, in this process's own terms; `None` if none does any more.
-async fn listener(client: &Client) -> Result<Option<u32>, StartError> {
-    match socket::connect(client.state()).await {
+async fn listener(state: &Path) -> Result<Option<u32>, StartError> {
+    match socket::connect(state).await {
         Ok(stream) => Ok(stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok())),
         Err(_) => Ok(None),
     }

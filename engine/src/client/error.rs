@@ -25,11 +25,14 @@ pub enum ClientError {
     /// The socket is there and cannot be used, or its engine does not even say what it is. Nothing was done.
     #[error("{0}")]
     Unreachable(String),
+    /// The host is on another machine, and no engine of it was reached. Nothing was done.
+    #[error("{}", .0.message)]
+    Away(Failure),
     /// It is the engine of another host. Nothing was done.
-    #[error("the engine of {state} is that of host '{found}', not of '{wanted}'")]
+    #[error("the engine of {place} is that of host '{found}', not of '{wanted}'")]
     OtherHost {
-        /// The state directory.
-        state: String,
+        /// Where it was asked: the state directory, or the host on another machine.
+        place: String,
         /// The host whose engine was wanted.
         wanted: HostId,
         /// The host whose engine it is.
@@ -71,6 +74,7 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Refused(refusal) => refusal.failure,
             ClientError::NotRunning(_) => Self::temporary(text),
+            ClientError::Away(failure) => failure,
             ClientError::Broken(_) => Self::unknown(text),
             ClientError::Protocol(_) => Self::unknown(text).with_help(
                 "the engine may be of another version: stop it, and let this program start its own",

@@ -1,10 +1,10 @@
-//! One request and its answer, on a connection of its own.
+//! One request and its answer: on a connection of its own to a socket, or among others over the line to another machine.
 
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
-    Method, Request, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1,
     header,
@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
-use super::error::ClientError;
+use super::{Route, error::ClientError, line::Line};
 use crate::socket;
 
 /// The largest answer that is read, in bytes: a catalog of hundreds of thousands of records.
@@ -29,11 +29,11 @@ pub(super) struct Ask {
     pub(super) limit: usize,
 }
 
-/// An answer whose body is still to be read. The connection ends with it.
+/// An answer whose body is still to be read. A connection of its own ends with it.
 pub(super) struct Answer {
     pub(super) what: String,
     pub(super) body: Incoming,
-    _connection: Connection,
+    connection: Option<Connection>,
 }
 
 /// Ends a connection's task.
@@ -46,7 +46,7 @@ impl Drop for Connection {
 }
 
 /// Asks, and returns the answer if it is a success.
-pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
+pub(super) async fn ask(route: &Route, ask: Ask) -> Result<Answer, ClientError> {
     let what = format!("{} {}", ask.method, ask.target.split('?').next().unwrap_or_default());
     // The engine would refuse it as well, but not read it first, and then its reply can be lost.
     if ask.body.len() > ask.limit {
@@ -54,8 +54,28 @@ pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
             format!("{what}: {} bytes are more than the {} that an engine takes", ask.body.len(), ask.limit);
         return Err(ClientError::unfit(text));
     }
+    let (response, connection) = match route {
+        Route::Socket(state) => {
+            let (response, connection) = through_socket(state, &what, ask).await?;
+            (response, Some(connection))
+        }
+        Route::Line(line) => (over_line(line, &what, ask).await?, None),
+    };
+    let status = response.status();
+    let answer = Answer { what, body: response.into_body(), connection };
+    if status.is_success() {
+        return Ok(answer);
+    }
+    Err(answer.refusal(route, status).await)
+}
+
+async fn through_socket(
+    state: &Path,
+    what: &str,
+    ask: Ask,
+) -> Result<(Response<Incoming>, Connection), ClientError> {
     let stream = socket::connect(state).await.map_err(|e| ClientError::connecting(state, &e))?;
-    let failed = |error: hyper::Error| ClientError::exchanging(&what, &error);
+    let failed = |error: hyper::Error| ClientError::exchanging(what, &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let task = tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -63,19 +83,40 @@ pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
         }
     });
     let connection = Connection(task.abort_handle());
-    let request = Request::builder()
-        .method(ask.method)
-        .uri(ask.target)
-        .header(header::HOST, "resplit")
-        .body(Full::new(ask.body))
-        .map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))?;
-    let response = sender.send_request(request).await.map_err(failed)?;
-    let status = response.status();
-    let answer = Answer { what, body: response.into_body(), _connection: connection };
-    if status.is_success() {
-        return Ok(answer);
+    let request = request(what, ask, "")?;
+    Ok((sender.send_request(request).await.map_err(failed)?, connection))
+}
+
+/// How often a request is sent that no line took: an engine may end of idleness just as it is reached.
+const SENDINGS: u32 = 4;
+
+/// A request that a line did not even take goes over a new one.
+async fn over_line(line: &Line, what: &str, ask: Ask) -> Result<Response<Incoming>, ClientError> {
+    let mut request = request(what, ask, "http://resplit")?;
+    for _ in 0..SENDINGS {
+        match line.sender().await?.try_send_request(request).await {
+            Ok(response) => return Ok(response),
+            Err(mut error) => match error.take_message() {
+                Some(untaken) => request = untaken,
+                None => {
+                    let mut failed = ClientError::exchanging(what, error.error());
+                    if let ClientError::Broken(text) = &mut failed {
+                        text.push_str(&line.last_words().await);
+                    }
+                    return Err(failed);
+                }
+            },
+        }
     }
-    Err(answer.refusal(state, status).await)
+    Err(ClientError::NotRunning(format!("host '{}'", line.far.host)))
+}
+
+fn request(what: &str, ask: Ask, origin: &str) -> Result<Request<Full<Bytes>>, ClientError> {
+    let mut request = Request::builder().method(ask.method).uri(format!("{origin}{}", ask.target));
+    if origin.is_empty() {
+        request = request.header(header::HOST, "resplit");
+    }
+    request.body(Full::new(ask.body)).map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))
 }
 
 impl Answer {
@@ -89,6 +130,7 @@ impl Answer {
     }
 
     async fn bytes(self) -> Result<Bytes, ClientError> {
+        let _connection = self.connection;
         match Limited::new(self.body, LARGEST_ANSWER).collect().await {
             Ok(whole) => Ok(whole.to_bytes()),
             Err(error) => match error.downcast::<hyper::Error>() {
@@ -103,10 +145,10 @@ impl Answer {
     }
 
     /// What an answer that is not a success says.
-    async fn refusal(self, state: &Path, status: StatusCode) -> ClientError {
+    async fn refusal(self, route: &Route, status: StatusCode) -> ClientError {
         // An engine that stops did nothing, and is as good as gone.
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            return ClientError::NotRunning(state.display().to_string());
+            return ClientError::NotRunning(route.to_string());
         }
         let what = self.what.clone();
         let bytes = match self.bytes().await {

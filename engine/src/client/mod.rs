@@ -1,10 +1,15 @@
-//! Asks an engine through its socket: the counterpart of [`Service`](crate::service::Service).
+//! Asks an engine, through its socket or over the line to another machine: the counterpart of [`Service`](crate::service::Service).
 
 mod error;
 mod exchange;
+mod greeting;
+mod line;
 mod lines;
+mod ssh;
+mod trouble;
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,13 +24,19 @@ use resplit_operations::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::exchange::{Ask, ask};
-pub use self::{error::ClientError, lines::Lines};
+pub(crate) use self::line::Line;
+pub use self::{
+    error::ClientError,
+    greeting::{Agent, Greeting},
+    lines::Lines,
+    ssh::Far,
+};
 use crate::{
     protocol::{
         Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
         Leftover, LeftoversRequest, Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released,
-        Repair, RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, World,
-        WorldRequest,
+        Repair, RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey,
+        SurveyRequest, World, WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
@@ -36,27 +47,56 @@ const ALIVE: Duration = Duration::from_secs(10);
 
 type Answered<T> = Result<T, ClientError>;
 
-/// Asks the engine of one state directory. Each request has a connection of its own; clones are free.
+/// How an engine is reached.
+#[derive(Clone, Debug)]
+enum Route {
+    /// Through the socket in this state directory: each request has a connection of its own.
+    Socket(Arc<Path>),
+    /// Over the line to another machine, which all requests share.
+    Line(Arc<Line>),
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(state) => state.display().fmt(f),
+            Self::Line(line) => write!(f, "host '{}'", line.far.host),
+        }
+    }
+}
+
+/// Asks the engine of one host. Clones are free.
 #[derive(Clone, Debug)]
 pub struct Client {
-    state: Arc<Path>,
+    route: Route,
 }
 
 impl Client {
     /// The engine of a state directory, which listens now.
     pub async fn connect(state: &Path) -> Answered<Self> {
-        let _ = socket::connect(state).await.map_err(|e| ClientError::connecting(state, &e))?;
-        Ok(Self::of(state))
+        let client = Self::of(state);
+        client.reach().await?;
+        Ok(client)
     }
 
     /// The engine of a state directory, whether or not it listens now.
     pub fn of(state: &Path) -> Self {
-        Self { state: state.into() }
+        Self { route: Route::Socket(state.into()) }
     }
 
-    /// The state directory.
-    pub fn state(&self) -> &Path {
-        &self.state
+    /// The engine of a host on another machine, whether or not it is reached now.
+    pub(crate) const fn over(line: Arc<Line>) -> Self {
+        Self { route: Route::Line(line) }
+    }
+
+    /// Sees to it that the engine can be asked now; gives why not.
+    pub(crate) async fn reach(&self) -> Answered<()> {
+        match &self.route {
+            Route::Socket(state) => {
+                socket::connect(state).await.map(drop).map_err(|e| ClientError::connecting(state, &e))
+            }
+            Route::Line(line) => line.sender().await.map(drop),
+        }
     }
 
     /// What the engine is, if it is that of `host`.
@@ -65,16 +105,16 @@ impl Client {
         if info.host == *host {
             return Ok(info);
         }
-        let state = self.state.display().to_string();
-        Err(ClientError::OtherHost { state, wanted: host.clone(), found: info.host })
+        let place = self.route.to_string();
+        Err(ClientError::OtherHost { place, wanted: host.clone(), found: info.host })
     }
 
     /// What the engine is.
     pub async fn info(&self) -> Answered<EngineInfo> {
         let answered = tokio::time::timeout(ALIVE, self.get("/v1/info".to_owned())).await;
         answered.unwrap_or_else(|_| {
-            let place = self.state.display();
-            Err(ClientError::Unreachable(format!("the engine of {place} does not answer within {ALIVE:?}")))
+            let text = format!("the engine of {} does not answer within {ALIVE:?}", self.route);
+            Err(ClientError::Unreachable(text))
         })
     }
 
@@ -197,6 +237,11 @@ impl Client {
         self.post("/v1/repair", request, LARGE_BODY).await
     }
 
+    /// Whether the engine's host is what the site says it is.
+    pub async fn survey(&self, request: &SurveyRequest) -> Answered<Survey> {
+        self.post("/v1/survey", request, LARGE_BODY).await
+    }
+
     /// Places a file into the staging directory of the engine's host, whole or not at all, and returns its path there.
     /// The digest is BLAKE3 in hexadecimal.
     pub async fn place(&self, name: &str, digest: &str, bytes: impl Into<Bytes>) -> Answered<PathBuf> {
@@ -224,7 +269,8 @@ impl Client {
         body: Bytes,
         limit: usize,
     ) -> Answered<exchange::Answer> {
-        ask(&self.state, Ask { method, target, body, limit }).await
+        // What waits for an answer is held by many, and is kept small.
+        Box::pin(ask(&self.route, Ask { method, target, body, limit })).await
     }
 }
 

@@ -1,4 +1,4 @@
-use resplit_operations::site::{Connect, Host};
+use resplit_operations::site::Host;
 use resplit_steps::contract::Intent;
 
 use super::*;
@@ -87,7 +87,7 @@ async fn served_steps_are_forgotten_once_their_coordinator_says_so_and_never_if_
 
     let state = coordinator.directory.path().join("state");
     let mut batch = Batch::default();
-    let host = Host { connect: Connect::Local, state: state.clone() };
+    let host = Host::local(state.clone());
     rows::put(&mut batch, &host_key(&"fileserver".into()), &HostPlace(host)).unwrap();
     for run in [done.run.as_str(), open.as_str(), "unknown"] {
         let row = ServedRow {

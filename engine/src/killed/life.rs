@@ -65,7 +65,7 @@ fn parts(site: &Path, host: &HostId, state: &Path, owner: Owner) -> Parts {
         },
         windows: Arc::new(Windows::new(nowhere.clone(), Vec::new())),
         clock,
-        peers: PeerEngines { program: nowhere, site: site.to_owned(), build: "0".to_owned(), hold: false },
+        peers: PeerEngines::new(nowhere, site.to_owned(), "0".to_owned(), false, None),
         build: "0".to_owned(),
         hold: false,
         owner,

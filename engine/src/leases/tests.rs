@@ -42,7 +42,19 @@ impl Host {
         wanted: &[(Resource, u32)],
         is_open: impl Fn(&Lease) -> bool,
     ) -> LeaseReply {
+        self.ask_from(false, run, owner, wanted, is_open)
+    }
+
+    fn ask_from(
+        &self,
+        far: bool,
+        run: &str,
+        owner: &Owner,
+        wanted: &[(Resource, u32)],
+        is_open: impl Fn(&Lease) -> bool,
+    ) -> LeaseReply {
         let request = LeaseRequest {
+            far: far.then(|| resplit_operations::site::Host::local("/state")),
             run: run.into(),
             coordinator: "fileserver".into(),
             owner: owner.clone(),
@@ -222,4 +234,17 @@ async fn whoever_waits_with_the_count_of_an_engine_that_is_gone_looks_again_at_o
         let wait = leases.wait(&host.store, seen, |_| true);
         tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap();
     }
+}
+
+#[test]
+fn the_lease_of_an_owner_on_another_machine_stands_until_it_is_given_back() {
+    let host = host();
+    // As an owner on another machine looks from here: no process of this boot.
+    let far = Owner { boot_id: "another machine's".to_owned(), pid: 1, start_time: 1 };
+    let _ = granted(&host.ask_from(true, "a", &far, &[(volume("v"), 1)], |_| false));
+    let _ = releases(&host.ask("b", &me(), &[(volume("v"), 1)]));
+    assert!(!host.leases.any_alive(&me()), "it keeps no engine from ending");
+    assert!(matches!(host.leases.all().as_slice(), [only] if only.far));
+    let _ = host.leases.release(&host.store, &"a".into()).unwrap();
+    let _ = granted(&host.ask("b", &me(), &[(volume("v"), 1)]));
 }

@@ -88,7 +88,7 @@ fn interlock(engine: &Engine, record: &Record) -> Option<Found> {
 
 fn lease(lease: &Lease) -> Found {
     let name = perform::name(&lease.resource);
-    let dead = if lease.owner.is_alive() { "" } else { ", whose engine is dead" };
+    let dead = if lease.far || lease.owner.is_alive() { "" } else { ", whose engine is dead" };
     Found {
         kind: LeftoverKind::Lease,
         what: format!("the lease of {name} by the engine of '{}'{dead}", lease.coordinator),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use resplit_operations::ids::HostId;
 use resplit_operations::ids::RunId;
 use resplit_operations::plan::Resource;
+use resplit_operations::site::Host;
 use serde::{Deserialize, Serialize};
 
 /// The right of a run to touch a resource, given by the host that the resource belongs to.
@@ -17,6 +18,10 @@ pub struct Lease {
     pub coordinator: HostId,
     /// That engine's process.
     pub owner: resplit_steps::drivers::identity::Owner,
+    /// Whether that process is on another machine. Then nobody here can tell whether it lives, and the lease stands until
+    /// its coordinator gives it back, or does not know the run any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub far: bool,
     /// The fencing token.
     pub token: u64,
     /// Since when.
@@ -32,6 +37,10 @@ pub struct LeaseRequest {
     pub coordinator: HostId,
     /// That engine's process.
     pub owner: resplit_steps::drivers::identity::Owner,
+    /// If that process is on another machine than the host that is asked: how its host is reached, to ask it later what
+    /// became of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<Host>,
     /// What, with how many runs may hold it at once: 1 for a volume, its drives for a library.
     pub resources: Vec<(Resource, u32)>,
 }

@@ -175,6 +175,9 @@ impl Row for Record {
 impl Row for Lease {
     const KIND: &'static str = "lease";
     const TABLE: Table = Table::Leases;
+
+    /// 2: an owner may be on another machine.
+    const VERSION: u32 = 2;
 }
 
 impl Row for Duty {

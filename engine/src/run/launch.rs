@@ -1,6 +1,9 @@
 //! Begins one step: on this host, or by asking the engine of another.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use petgraph::graph::NodeIndex;
 use resplit_operations::{
@@ -10,7 +13,7 @@ use resplit_operations::{
     pair::Tag,
     plan::PlanStep,
 };
-use resplit_steps::{context::Work, contract::Intent};
+use resplit_steps::{context::Work, contract::Intent, failure::FailureClass};
 
 use super::{
     attempt::{Ended, attempt},
@@ -110,13 +113,13 @@ fn note(engine: &Engine, task: &Task, text: String) {
 }
 
 /// Asks the engine of another host to run a step. A line that is cut is taken up again: the same try is attached to, or
-/// answered, never repeated. A host that stays out of reach is not a dead one: the step is parked.
+/// answered, never repeated. A host that stays out of reach is not a dead one: the step is parked, at once if nothing but
+/// an operator can change it.
 pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> Ended {
     let request = request(engine, &task);
-    let mut trouble = String::new();
-    let (mut failed, mut pause) = (0, PAUSE);
-    while failed < TRIES {
-        match ask(engine, &task, &host, &request).await {
+    let mut patience = Patience::with(engine, &task, &host);
+    loop {
+        let (text, help) = match ask(engine, &task, &host, &request).await {
             Ok((end, again)) => {
                 if let Some(again) = &again {
                     note(engine, &task, again.words());
@@ -124,18 +127,66 @@ pub(crate) async fn there(engine: &Arc<Engine>, task: Task, host: HostId) -> End
                 return (end, again);
             }
             Err(Trouble::Refused(failure)) => return (StepEnd::Failed { failure }, None),
+            Err(Trouble::Barred(failure)) => (failure.message, failure.help),
             Err(Trouble::Line(text, heard)) => {
-                // A line that carried something was a good one: it is not the host that is out of reach.
-                (failed, pause) = if heard { (0, PAUSE) } else { (failed + 1, pause * 2) };
-                note(engine, &task, format!("{text}; asking again"));
-                trouble = text;
+                if patience.is_left(heard) && !task.work.is_cancelled() {
+                    if patience.is_news(&text) {
+                        note(engine, &task, format!("{text}; asking again"));
+                    }
+                    tokio::time::sleep(patience.pause()).await;
+                    continue;
+                }
+                (text, None)
             }
-        }
-        tokio::time::sleep(pause).await;
+        };
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        let question =
+            format!("host '{host}' cannot be reached ({text}){help}: is it back? answer redo to ask again");
+        return (StepEnd::Parked { question, unreachable: true }, None);
     }
-    let question =
-        format!("host '{host}' cannot be reached ({trouble}): is it back? answer redo to ask again");
-    (StepEnd::Parked { question, unreachable: true }, None)
+}
+
+/// The longest pause before a host is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a host that is out of reach is asked again: on this machine a few times, on another as long as the site says.
+struct Patience {
+    failed: u32,
+    since: Instant,
+    wait: Option<Duration>,
+    pause: Duration,
+    last: String,
+}
+
+impl Patience {
+    fn with(engine: &Engine, task: &Task, host: &HostId) -> Self {
+        let far = task.site.hosts.get(host).filter(|_| engine.peers.is_far(&task.site, host));
+        let wait = far.map(|far| far.wait().duration());
+        Self { failed: 0, since: Instant::now(), wait, pause: PAUSE, last: String::new() }
+    }
+
+    /// Notes one more try in vain; whether another is worth it. A line that carried something was a good one: it is not
+    /// the host that is out of reach.
+    fn is_left(&mut self, heard: bool) -> bool {
+        if heard {
+            (self.failed, self.since, self.pause) = (0, Instant::now(), PAUSE);
+            return true;
+        }
+        self.failed += 1;
+        self.wait.map_or(self.failed < TRIES, |wait| self.since.elapsed() < wait)
+    }
+
+    fn is_news(&mut self, text: &str) -> bool {
+        let is_news = self.last != text;
+        text.clone_into(&mut self.last);
+        is_news
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
 }
 
 /// What another host's engine is given to run a step.
@@ -157,6 +208,8 @@ pub(crate) fn request(engine: &Engine, task: &Task) -> StepRequest {
 enum Trouble {
     /// The other engine says no.
     Refused(resplit_steps::failure::Failure),
+    /// No engine there is to be had before an operator has done something: it is not known what became of the step.
+    Barred(resplit_steps::failure::Failure),
     /// The line is cut: in which words, and whether anything was heard before.
     Line(String, bool),
 }
@@ -169,14 +222,16 @@ async fn ask(
 ) -> Result<Ended, Trouble> {
     let of = |error: ClientError, heard: bool| match error {
         ClientError::Refused(refusal) => Trouble::Refused(refusal.failure),
-        ClientError::NotRunning(_) | ClientError::Broken(_) => Trouble::Line(error.to_string(), heard),
+        ClientError::Away(failure) if failure.class == FailureClass::Refused => Trouble::Barred(failure),
+        ClientError::NotRunning(_) | ClientError::Broken(_) | ClientError::Away(_) => {
+            Trouble::Line(error.to_string(), heard)
+        }
         other => Trouble::Refused(failures::of_client(other)),
     };
-    let client = engine
-        .peers
-        .client(&task.site, host)
-        .await
-        .map_err(|failure| Trouble::Line(failure.message, false))?;
+    let client = engine.peers.client(&task.site, host).await.map_err(|failure| match failure.class {
+        FailureClass::Refused => Trouble::Barred(failure),
+        _ => Trouble::Line(failure.message, false),
+    })?;
     let mut messages = client.step(request).await.map_err(|error| of(error, false))?;
     let mut heard = false;
     while let Some(message) = messages.next().await {

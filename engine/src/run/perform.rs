@@ -189,6 +189,7 @@ async fn try_each(
         run: run.clone(),
         coordinator: engine.host.clone(),
         owner: engine.owner.clone(),
+        far: plan.site.hosts.get(&engine.host).filter(|_| engine.peers.is_far(&plan.site, host)).cloned(),
         resources: wanted
             .iter()
             .filter(|(of, _)| of == host)

@@ -232,7 +232,13 @@ async fn a_dead_coordinators_lease_stands_while_its_step_runs_here() {
         let resources = vec![(resplit_operations::plan::Resource::Drive("vault".into()), 1)];
         bench
             .engine
-            .give_lease(&LeaseRequest { run: run.into(), coordinator: "x".into(), owner, resources })
+            .give_lease(&LeaseRequest {
+                run: run.into(),
+                coordinator: "x".into(),
+                owner,
+                far: None,
+                resources,
+            })
             .unwrap()
     };
     assert!(matches!(lease("documents-1", "gone"), LeaseReply::Granted { .. }));

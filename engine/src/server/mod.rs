@@ -10,8 +10,11 @@ mod stopping;
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use tokio::{net::UnixStream, task::JoinSet};
 
 pub use self::activity::{Activity, OpenRequest};
@@ -80,10 +83,34 @@ pub async fn serve<S: Service>(
     result
 }
 
+/// How often a line that carries nothing is tried, and how long an answer may take: what relays to a client that is gone
+/// without a word is let go.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+const ALIVE_WITHIN: Duration = Duration::from_secs(20);
+/// How much may be on its way: of one stream, and of all.
+const STREAM_WINDOW: u32 = 4 << 20;
+const WHOLE_WINDOW: u32 = 16 << 20;
+const FRAME: u32 = 256 << 10;
+
+/// What is spoken: HTTP/1 on a connection for one request; HTTP/2 where an agent relays many.
+fn protocols() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let _ = builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE_EVERY)
+        .keep_alive_timeout(ALIVE_WITHIN)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WHOLE_WINDOW)
+        .max_frame_size(FRAME);
+    builder
+}
+
 /// One connection, until the client or a stop ends it.
 async fn converse(stream: UnixStream, router: Router, stopping: Stopping) {
     let service = TowerToHyperService::new(router);
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let builder = protocols();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopping.wait() => {

@@ -20,7 +20,8 @@ use super::{
 use crate::{
     protocol::{
         AnswerRequest, EnterRequest, LeaseRequest, LeftoversRequest, Placed, RecordVerb, Refusal,
-        RefusalKind, ReleaseRequest, RepairRequest, RunsQuery, StepRequest, Submit, WorldRequest,
+        RefusalKind, ReleaseRequest, RepairRequest, RunsQuery, StepRequest, Submit, SurveyRequest,
+        WorldRequest,
     },
     service::Service,
 };
@@ -51,6 +52,7 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/leftovers", post(leftovers::<S>).layer(large()))
         .route("/v1/leftovers/release", post(release_leftovers::<S>).layer(large()))
         .route("/v1/repair", post(repair::<S>).layer(large()))
+        .route("/v1/survey", post(survey::<S>).layer(large()))
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
@@ -190,6 +192,10 @@ async fn release_leftovers<S: Service>(
 
 async fn repair<S: Service>(State(door): State<Door<S>>, Input(request): Input<RepairRequest>) -> Answered {
     json(&door.call(async move |s| s.repair(request).await).await?)
+}
+
+async fn survey<S: Service>(State(door): State<Door<S>>, Input(request): Input<SurveyRequest>) -> Answered {
+    json(&door.call(async move |s| s.survey(request).await).await?)
 }
 
 #[derive(Deserialize)]

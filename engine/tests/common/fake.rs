@@ -15,7 +15,8 @@ use resplit_engine::{
         self, Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
         Leftover, LeftoverKind, LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind,
         ReleaseRequest, Released, Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary,
-        RunsQuery, StepEnd, StepMessage, StepRequest, Submit, What, World, WorldRequest,
+        RunsQuery, StepEnd, StepMessage, StepRequest, Submit, Survey, SurveyRequest, What, World,
+        WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -314,6 +315,10 @@ impl Service for Fake {
 
     async fn repair(&self, _: RepairRequest) -> Reply<Repair> {
         Err(refusal(RefusalKind::Conflict, "nothing is damaged"))
+    }
+
+    async fn survey(&self, _: SurveyRequest) -> Reply<Survey> {
+        Err(refusal(RefusalKind::Internal, "this engine looks at nothing"))
     }
 
     async fn stop(&self) -> Reply<()> {

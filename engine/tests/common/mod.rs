@@ -17,7 +17,7 @@ use resplit_engine::{
 use resplit_operations::{
     action::{Action, Nothing},
     plan::{Plan, PlanData, PlanStep, Purpose},
-    site::{Connect, Host, Site},
+    site::{Host, Site},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -84,7 +84,7 @@ pub async fn raw(state: &Path, request: &str) -> String {
 }
 
 pub fn site() -> Site {
-    let host = Host { connect: Connect::Local, state: "/state".into() };
+    let host = Host::local("/state");
     Site {
         hosts: [("here".into(), host)].into(),
         volumes: [].into(),

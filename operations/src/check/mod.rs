@@ -4,6 +4,7 @@
 mod cascade;
 pub(crate) mod cron;
 mod driver;
+mod hosts;
 mod lvm;
 mod operation;
 mod places;
@@ -40,6 +41,8 @@ pub(crate) struct VolumeFacts {
     pub(crate) host: Option<String>,
     /// Absolute.
     pub(crate) primary: Option<std::path::PathBuf>,
+    /// What relative paths on the primary's host are relative to.
+    pub(crate) base: std::path::PathBuf,
     /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
     pub(crate) is_tree: bool,
     /// Whether its image is at rest only if its file system was frozen: the half of a mirror, which cannot be written.

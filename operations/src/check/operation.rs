@@ -17,20 +17,14 @@ use crate::{
 const WITH_PROTECT_ONLY: [&str; 8] =
     ["backup_server", "usual_state", "quiesce", "waits", "pace", "on_abort", "tape", "hooks"];
 
-/// Checks an operation against its site, whose relative paths are relative to `directory`.
-pub(crate) fn check(
-    tree: &Tree,
-    site: &SiteFacts,
-    directory: &Path,
-    references: &[Reference],
-    problems: &mut Vec<Problem>,
-) {
+/// Checks an operation against its site.
+pub(crate) fn check(tree: &Tree, site: &SiteFacts, references: &[Reference], problems: &mut Vec<Problem>) {
     let Some(root) = tree.root() else { return };
     site.unknown_names(references, problems);
     forms(root, problems);
     usual_state(root, problems);
     if let Some(protect) = root.get("protect") {
-        check_protect(protect, root, site, directory, problems);
+        check_protect(protect, root, site, problems);
         check_pace(protect, root, site, problems);
     }
     if let Some(tape) = root.get("tape") {
@@ -103,18 +97,11 @@ fn usual_state(root: View<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_protect(
-    protect: View<'_>,
-    root: View<'_>,
-    site: &SiteFacts,
-    directory: &Path,
-    problems: &mut Vec<Problem>,
-) {
+fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
     let volumes: Vec<View<'_>> = protect.get("volumes").into_iter().flat_map(View::items).collect();
     repeated(volumes.iter().copied(), "volume", problems);
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
-    let around = filesystem.and_then(|view| Some((view, absolute(directory, Path::new(view.text()?)))));
     let targets: Vec<View<'_>> = protect.get("targets").into_iter().flat_map(View::items).collect();
     repeated(targets.iter().copied(), "target", problems);
     let first_target = targets.first().and_then(|view| view.text()).unwrap_or(LOCAL);
@@ -135,9 +122,10 @@ fn check_protect(
                 );
             }
         }
-        if let (Some((view, around)), Some(primary)) = (&around, &facts.primary)
+        let around = filesystem.and_then(|view| Some((view, absolute(&facts.base, Path::new(view.text()?)))));
+        if let (Some((view, around)), Some(primary)) = (around, &facts.primary)
             && facts.is_tree
-            && !primary.starts_with(around)
+            && !primary.starts_with(&around)
         {
             problems.push(
                 Problem::at(

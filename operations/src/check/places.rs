@@ -1,10 +1,10 @@
 //! Places that must not be one another, nor lie in one another: what is copied, what it is copied to, and what resplit
-//! keeps. Lexical: nothing is asked of a file system. All hosts are on this machine, so host names tell no two paths
-//! apart.
+//! keeps. Lexical: nothing is asked of a file system. Local hosts are on one machine, so their names tell no two paths
+//! apart; those that ssh reaches under one name are on one, too.
 
 use std::path::{Path, PathBuf};
 
-use super::{at, site::children};
+use super::{at, hosts, site::children};
 use crate::{
     report::{Problem, Span},
     site::absolute,
@@ -27,6 +27,7 @@ struct Place {
     volume: String,
     /// Of a secondary, its pair; of a primary, the pair in front.
     group: Option<String>,
+    machine: String,
     path: PathBuf,
     span: Span,
 }
@@ -35,10 +36,11 @@ struct Place {
 pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) {
     let mut places = collect(tree, directory);
     // An ancestor sorts before all that lies in it, with nothing else in between.
-    places.sort_by(|a, b| a.path.cmp(&b.path).then(a.span.start.cmp(&b.span.start)));
+    places.sort_by(|a, b| (&a.machine, &a.path, a.span.start).cmp(&(&b.machine, &b.path, b.span.start)));
     let mut around: Vec<&Place> = Vec::new();
     for place in &places {
-        while around.last().is_some_and(|outer| !place.path.starts_with(&outer.path)) {
+        let within = |outer: &Place| outer.machine == place.machine && place.path.starts_with(&outer.path);
+        while around.last().is_some_and(|outer| !within(outer)) {
             let _ = around.pop();
         }
         // The nearest that matters is reported; what is farther out, is reported for that one.
@@ -51,36 +53,56 @@ pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) 
 
 fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
     let mut places = Vec::new();
-    let mut add = |role, what: String, volume: &str, group: Option<View<'_>>, path: Option<View<'_>>| {
+    let mut add = |role,
+                   what: String,
+                   volume: &str,
+                   host: Option<&str>,
+                   group: Option<View<'_>>,
+                   path: Option<View<'_>>| {
         if let Some((text, span)) =
             path.and_then(|path| Some((path.text().filter(|text| !text.is_empty())?, path.span())))
         {
-            let path = absolute(directory, Path::new(text));
+            let (machine, base) = hosts::ground(tree, host, directory);
+            let path = absolute(&base, Path::new(text));
             let group = group.and_then(View::text).map(str::to_owned);
-            places.push(Place { role, what, volume: volume.to_owned(), group, path, span });
+            places.push(Place { role, what, volume: volume.to_owned(), group, machine, path, span });
         }
     };
+    let host_of = |view: View<'_>| view.get("host").and_then(|host| host.text().map(str::to_owned));
     for (name, host) in children(at(tree, &["hosts"])) {
-        add(Role::State, format!("the state directory of host '{name}'"), "", None, host.get("state"));
+        add(
+            Role::State,
+            format!("the state directory of host '{name}'"),
+            "",
+            Some(name),
+            None,
+            host.get("state"),
+        );
     }
     for (name, volume) in children(at(tree, &["volumes"])) {
-        let primary = volume.get("primary").and_then(|primary| primary.get("path"));
-        add(Role::Primary, format!("the primary of volume '{name}'"), name, volume.get("behind"), primary);
+        if let Some(primary) = volume.get("primary") {
+            let what = format!("the primary of volume '{name}'");
+            let host = host_of(primary);
+            add(Role::Primary, what, name, host.as_deref(), volume.get("behind"), primary.get("path"));
+        }
         let targets =
             children(volume.get("targets")).map(|(target, view)| (format!("{name}.{target}"), view));
         for (known, view) in std::iter::once((name.to_owned(), volume)).chain(targets) {
             for (generation, pair) in view.get("pairs").into_iter().flat_map(View::items).enumerate() {
-                let (secondary, group) = (pair.get("secondary"), pair.get("copy_group"));
+                let (Some(secondary), group) = (pair.get("secondary"), pair.get("copy_group")) else {
+                    continue;
+                };
                 let what = format!("the secondary of volume '{known}', generation {generation},");
+                let host = host_of(secondary);
                 for key in ["path", "device"] {
-                    let path = secondary.and_then(|side| side.get(key));
-                    add(Role::Secondary, what.clone(), name, group, path);
+                    add(Role::Secondary, what.clone(), name, host.as_deref(), group, secondary.get(key));
                 }
             }
         }
     }
     for (name, library) in children(at(tree, &["libraries"])) {
-        add(Role::Library, format!("the library '{name}'"), "", None, library.get("path"));
+        let host = host_of(library);
+        add(Role::Library, format!("the library '{name}'"), "", host.as_deref(), None, library.get("path"));
     }
     places
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, cascade, lvm, places, repeated, settings};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, cascade, hosts, lvm, places, repeated, settings};
 use crate::{
     definitions::Drivers,
     ids::is_name,
@@ -48,6 +48,7 @@ pub(crate) fn check(
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
     }
+    hosts::check(tree, directory, problems);
     places::check(tree, directory, problems);
     facts
 }
@@ -104,9 +105,12 @@ pub(super) fn text(view: View<'_>, path: &[&str]) -> Option<String> {
 }
 
 fn facts(tree: &Tree, directory: &Path, drivers: &Drivers) -> SiteFacts {
+    let ground =
+        |view: View<'_>| hosts::ground(tree, text(view, &["primary", "host"]).as_deref(), directory).1;
     let volume = |base: View<'_>, view: View<'_>| VolumeFacts {
         host: text(base, &["primary", "host"]),
-        primary: text(base, &["primary", "path"]).map(|path| absolute(directory, Path::new(&path))),
+        primary: text(base, &["primary", "path"]).map(|path| absolute(&ground(base), Path::new(&path))),
+        base: ground(base),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
         wants_freeze: text(view, &["lvm", "kind"]).as_deref() == Some("raid1"),
         has_pace: text(view, &["driver"])

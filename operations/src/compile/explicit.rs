@@ -37,7 +37,8 @@ pub(super) fn plan_for(
         return Err(CompileError::RelativeDirectory(directory.to_owned()));
     }
     for step in steps.values_mut() {
-        resolve(&mut step.action, directory);
+        let base = site.on(&step.host, directory, Path::new(""));
+        resolve(&mut step.action, &base);
     }
     let site = plan::names::part(site, &steps).resolved(directory);
     let coordinator = coordinator(&site, &steps)?;

@@ -118,7 +118,7 @@ fn check_operation(
     let path = source.path.clone();
     let mut file = File::read(source, schema::operation_rules(), "protect: or steps: is needed");
     let found = &mut file.found;
-    check::check_operation(&file.tree, facts, directory, &found.references, &mut found.problems);
+    check::check_operation(&file.tree, facts, &found.references, &mut found.problems);
     let site = partial.site.as_ref();
     let compiled = |operation: &Operation, tree: &Tree| no_plan(site?, directory, &id, operation, tree);
     match file.finish(&mut partial.report, compiled) {

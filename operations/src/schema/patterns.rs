@@ -3,6 +3,7 @@
 use crate::{
     ids::{COPY_GROUP_PATTERN, NAME_PATTERN, NAME_WANTED, is_copy_group, is_name},
     operation::{KEEP_PATTERN, KEEP_WANTED},
+    site::{CONNECT_PATTERN, CONNECT_WANTED, is_connect},
     units::{PERIOD_PATTERN, PERIOD_WANTED, Period, SIZE_PATTERN, SIZE_WANTED, Size},
 };
 
@@ -20,12 +21,13 @@ pub(crate) struct Pattern {
 /// What a copy group looks like, in words.
 pub(crate) const COPY_GROUP_WANTED: &str = "a copy group, `group,device`, such as \"VG01,vol01\"";
 
-pub(crate) static PATTERNS: [Pattern; 5] = [
+pub(crate) static PATTERNS: [Pattern; 6] = [
     Pattern { text: NAME_PATTERN, wanted: NAME_WANTED, matches: is_name },
     Pattern { text: COPY_GROUP_PATTERN, wanted: COPY_GROUP_WANTED, matches: is_copy_group },
     Pattern { text: PERIOD_PATTERN, wanted: PERIOD_WANTED, matches: is_period },
     Pattern { text: SIZE_PATTERN, wanted: SIZE_WANTED, matches: is_size },
     Pattern { text: KEEP_PATTERN, wanted: KEEP_WANTED, matches: |text| text == "forever" || is_period(text) },
+    Pattern { text: CONNECT_PATTERN, wanted: CONNECT_WANTED, matches: is_connect },
 ];
 
 fn digits(text: &str) -> usize {

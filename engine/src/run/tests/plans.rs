@@ -10,7 +10,7 @@ use resplit_operations::{
     ids::{RunId, StepId},
     operation::On,
     plan::{Plan, PlanData, PlanStep, Purpose},
-    site::{Connect, Host, Site},
+    site::{Host, Site},
 };
 use resplit_steps::{contract::Intent, failure::Failure};
 
@@ -65,7 +65,7 @@ pub(crate) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
         timeout: None,
         finally: finally.map(name),
     };
-    let here = Host { connect: Connect::Local, state: "/state".into() };
+    let here = Host::local("/state");
     Plan::new(PlanData {
         operation: "documents".into(),
         purpose: Purpose::Backup,

@@ -18,7 +18,7 @@ use resplit_operations::{
     pair::{CopyReport, PairRef, PairState, PairStatus},
     plan::Purpose,
     record::{Image, Medium, Origin, Record, Standing, TapeState},
-    site::{Connect, Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
+    site::{Host, Location, Pair, PairDriverKind, Secondary, Site, Volume},
 };
 
 use crate::{
@@ -145,7 +145,7 @@ impl World {
             settings: [].into(),
             declared: None,
         };
-        let here = Host { connect: Connect::Local, state: "/state".into() };
+        let here = Host::local("/state");
         let state = PairState {
             status: PairStatus::Psus,
             epoch: 3,

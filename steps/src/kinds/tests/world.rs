@@ -120,8 +120,6 @@ impl World {
             device: None,
             array: None,
             qemu: None,
-            behind: None,
-            of: None,
         };
         let bound = BoundPair {
             pair,
@@ -133,6 +131,8 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
+            behind: None,
+            of: None,
             qemu: None,
             pairs: vec![Pair {
                 pace: None,

@@ -38,6 +38,9 @@ pub(crate) fn of_place(
     of(&place.definitions.operations, &resources, plan, Meanwhile { expected_ms, now, zone })
 }
 
+/// What an operation needs, if it compiles.
+type Needs<'a> = dyn Fn(&OperationId, &Operation) -> Option<BTreeSet<(HostId, Resource)>> + 'a;
+
 /// While a plan that begins now is at work.
 #[derive(Clone, Copy)]
 struct Meanwhile<'a> {
@@ -49,7 +52,7 @@ struct Meanwhile<'a> {
 /// The operations that fire before a plan which begins now has ended, if it takes as long as is expected.
 fn of(
     operations: &BTreeMap<OperationId, Operation>,
-    resources: &dyn Fn(&OperationId, &Operation) -> Option<BTreeSet<(HostId, Resource)>>,
+    resources: &Needs<'_>,
     plan: &Plan,
     Meanwhile { expected_ms, now, zone }: Meanwhile<'_>,
 ) -> Vec<Collision> {

@@ -169,12 +169,17 @@ fn long_names_are_shortened_in_the_middle_and_control_characters_escaped() {
     let mut preview = preview(&plan);
     preview.rows[5].preview.what = "/srv/a/very/long/path/to/the/documents\x1b[2J".into();
     preview.rows[0].host = "a-host-with-a-name-that-is-rather-long.example.org".into();
-    preview.waits = vec!["volume documents is held by documents-20261120T110000Z".into()];
+    preview.waits = vec![HeldNow {
+        what: "volume documents".to_owned(),
+        run: "documents-20261120T110000Z".into(),
+        coordinator: "fileserver".into(),
+        since: "2026-11-20T11:00:00Z".parse().unwrap(),
+    }];
     let text = table(&plan, &preview, &view(80));
     assert!(text.lines().all(|line| width(line) <= 80), "{text}");
     assert!(!text.contains('\x1b'), "{text}");
     assert!(text.contains('…'), "{text}");
-    assert!(text.contains("waits: volume documents is held by"), "{text}");
+    assert!(text.contains("waits: volume documents, held by run"), "{text}");
 }
 
 #[test]

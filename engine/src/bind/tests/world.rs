@@ -15,7 +15,7 @@ use resplit_operations::{
 use resplit_steps::{drivers::media::Cartridge, failure::Failure};
 
 use crate::{
-    bind::{Known, decide, rejections},
+    bind::{Known, decide, foreseen::rejections},
     protocol::{PairView, RunOptions, Selector, World},
     testing::definitions,
 };

@@ -132,10 +132,10 @@ impl World {
         let volume = Volume {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
-            qemu: None,
-            lvm: None,
             behind: None,
             of: None,
+            qemu: None,
+            lvm: None,
             pairs: vec![Pair {
                 pace: None,
                 copy_group: GROUP.into(),

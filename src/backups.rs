@@ -3,7 +3,7 @@
 use resplit_engine::protocol::Selector;
 use resplit_operations::{
     compile::RestoreFrom,
-    ids::{HostId, OperationId},
+    ids::{HostId, OperationId, VolumeId},
     record::{Medium, Origin, Record},
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Chosen {
     pub(crate) selector: Selector,
     /// Its medium.
     pub(crate) from: RestoreFrom,
+    /// A volume of it: of several targets, one of that which the backup is of.
+    pub(crate) volume: Option<VolumeId>,
 }
 
 /// Chooses among the records of all catalogs.
@@ -66,7 +68,8 @@ pub(crate) fn choose(catalogs: &[(HostId, Vec<Record>)], asked: Asked<'_>) -> Re
     for from in order {
         if let Some((host, record)) = there(*from) {
             let selector = Selector { host: Some(host.clone()), id: record.id };
-            return Ok(Chosen { selector, from: *from });
+            let volume = record.origin.images.first().map(|image| image.volume.clone());
+            return Ok(Chosen { selector, from: *from, volume });
         }
     }
     Err(gone(backup, asked.from, |medium| there(medium).is_some()))
@@ -93,16 +96,20 @@ fn by_name<'c>(
 fn newest<'c>(records: &[Known<'c>], asked: Asked<'_>) -> Result<&'c Origin, Stop> {
     let wanted = |record: &&Record| record.is_current() && asked.from.is_none_or(|from| is_on(record, from));
     let there = records.iter().map(|(_, record)| *record).filter(wanted);
-    let newest = there.max_by_key(|record| (record.origin.started, record.origin.original_id));
-    newest.map(|record| &record.origin).ok_or_else(|| {
-        let medium = match asked.from {
-            Some(RestoreFrom::Disk) => " on disk",
-            Some(RestoreFrom::Tape) => " on tape",
-            None => "",
-        };
-        Stop::new(Exit::Operator, format!("there is no backup of '{}'{medium} to restore", asked.operation))
+    resplit_operations::record::newest(there, |record| &record.origin)
+        .map(|record| &record.origin)
+        .ok_or_else(|| {
+            let medium = match asked.from {
+                Some(RestoreFrom::Disk) => " on disk",
+                Some(RestoreFrom::Tape) => " on tape",
+                None => "",
+            };
+            Stop::new(
+                Exit::Operator,
+                format!("there is no backup of '{}'{medium} to restore", asked.operation),
+            )
             .help("`resplit catalog list` lists the backups that exist")
-    })
+        })
 }
 
 fn gone(backup: &Origin, from: Option<RestoreFrom>, is_there: impl Fn(RestoreFrom) -> bool) -> Stop {

@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     Show(commands::show::Arguments),
     Logs(commands::logs::Arguments),
     Restore(commands::restore::Arguments),
-    /// List, show and lock backups
+    /// List, show, lock, compare, carry and delete backups
     #[command(subcommand)]
     Catalog(commands::catalog::Verb),
     /// Show pairs; make, split, restore and dissolve them

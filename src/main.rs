@@ -4,6 +4,7 @@ mod accepted;
 mod backups;
 mod build;
 mod cli;
+mod collisions;
 mod commands;
 mod exit;
 mod follow;

@@ -89,6 +89,7 @@ impl Bed {
     fn pair(&self) -> PairRef {
         PairRef {
             qemu: None,
+            lvm: None,
             array: None,
             volume: "bench".into(),
             copy_group: "VG01,vol01".into(),

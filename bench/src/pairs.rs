@@ -105,6 +105,7 @@ fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
         device: None,
         array: None,
         qemu: None,
+        lvm: None,
     }
 }
 

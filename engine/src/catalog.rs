@@ -1,5 +1,7 @@
 //! The catalog of this host: one row a record.
 
+pub(crate) mod entering;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

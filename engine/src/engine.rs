@@ -162,6 +162,18 @@ impl Engine {
         }
     }
 
+    /// Returns once the store cannot be written any more: nothing that is done could be recorded, and the engine must end.
+    pub async fn store_failed(&self) {
+        self.store.failed().await;
+    }
+
+    /// Closes the store in order, of an engine that does nothing any more. May block.
+    pub fn close(self: Arc<Self>) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        drop(self);
+        store.close()
+    }
+
     /// Refuses what would change something while what is stored is damaged.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
         self.store.damage().map_or(Ok(()), |damage| Err(StoreError::ReadOnly(damage)))
@@ -207,6 +219,14 @@ impl Engine {
     /// Reserves a backup ID. It is durable with the intent that carries it, and never given twice.
     pub(crate) fn reserve(&self) -> BackupId {
         BackupId(self.next_backup.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// Sees to it that the next backup ID is above `seen`: another host may remember more than a store that was lost.
+    pub(crate) fn outrun(&self, seen: BackupId) {
+        // Whatever a damaged record says, there must be IDs left.
+        if seen.0 < BackupId::MAX {
+            let _ = self.next_backup.fetch_max(seen.0.saturating_add(1), Ordering::SeqCst);
+        }
     }
 
     /// The place of a duty among those that stand.

@@ -34,7 +34,7 @@ pub(crate) async fn foresee(engine: &Arc<Engine>, state: &mut RunState) -> BTree
             attempt: row.attempts,
             site: Arc::clone(&site),
             binding: Arc::clone(&binding),
-            facts: state.facts.clone(),
+            facts: state.facts_of(*node),
             token: binding.tokens.get(&engine.host).copied().unwrap_or_default(),
             window: None,
             work: Work::silent(),

@@ -111,7 +111,7 @@ impl Engine {
 }
 
 fn is_of(rest: &str, run: &RunId) -> bool {
-    rest.strip_prefix(run.as_str()).is_some_and(|rest| rest.starts_with('.'))
+    rest.strip_prefix(run.as_str()).is_some_and(|rest| rest.starts_with(['.', '+']))
 }
 
 fn library_key(library: &LibraryId) -> String {

@@ -12,14 +12,15 @@ use resplit_steps::failure::Failure;
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
+    catalog::entering,
     engine::Engine,
     failures::{conflict, defect, internal, not_found},
     forget, held, housekeeping, leftovers, names, place, preview,
     protocol::{
-        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-        PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released, Repair,
-        RepairRequest, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail, StepMessage, StepRequest,
-        Submit, Survey, SurveyRequest, What, World, WorldRequest,
+        Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
+        Leftover, LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest,
+        Released, Repair, RepairRequest, RunDetail, RunStatus, RunSummary, RunsQuery, StepDetail,
+        StepMessage, StepRequest, Submit, Survey, SurveyRequest, What, World, WorldRequest,
     },
     repair,
     rows::{RunRow, StepRow, StepState},
@@ -295,6 +296,11 @@ impl Service for Offer {
         Ok(self.0.catalog()?.to_vec())
     }
 
+    async fn enter(&self, request: EnterRequest) -> Reply<Entered> {
+        self.0.check_writable()?;
+        entering::enter(&self.0, request).await
+    }
+
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {
         self.0.check_writable()?;
         let engine = &self.0;
@@ -327,6 +333,13 @@ impl Service for Offer {
                     format!("backup {id} does not wait for a tape"),
                     "resplit catalog list",
                 ));
+            }
+            RecordVerb::Delete => {
+                entering::refuse_if_kept(&record, &engine.host)?;
+                let reason = "deleted by an operator".to_owned();
+                transaction.change(engine, &[CatalogChange::Evict { id, reason }]);
+                transaction.commit(engine).await?;
+                return Ok(record);
             }
         };
         transaction.change(engine, std::slice::from_ref(&change));

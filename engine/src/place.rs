@@ -12,7 +12,7 @@ use crate::protocol::{Refusal, RefusalKind};
 
 /// Places a file under a plain name. What arrives with another digest is refused.
 pub(crate) fn place(staging: &Path, name: &str, digest: &str, bytes: &[u8]) -> Result<PathBuf, Refusal> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
         let failure = Failure::refused(format!("'{}' is not a plain file name", name.escape_default()));
         return Err(Refusal { kind: RefusalKind::BadRequest, failure });

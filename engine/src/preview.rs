@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use resplit_operations::{
     action::Action,
     bound::Binding,
-    ids::{HostId, RunId, VolumeId},
+    ids::{HostId, RunId, StepId, VolumeId},
+    operation::On,
     plan::{Plan, PlanStep},
 };
 use resplit_steps::{context::Work, contract::Preview, facts::Facts, failure::Failure};
@@ -14,7 +15,7 @@ use crate::{
     bind::{self, Known},
     engine::Engine,
     failures,
-    protocol::{PlanPreview, PreviewRow, Submit, World},
+    protocol::{HeldNow, PlanPreview, PreviewRow, Submit, World},
     rows::{self, RunRow, StepRow, TookMs},
     run::{perform, state::RunState},
     work::Task,
@@ -29,25 +30,31 @@ pub(crate) async fn preview(engine: &Arc<Engine>, submit: Submit) -> Result<Plan
         Known { plan: &submit.plan, options: &submit.options, worlds: &worlds, run: None, tape_bound };
     let (binding, refusals, is_bound) = match bind::decide(&known) {
         Ok(binding) => {
-            let rejections = bind::rejections(&submit.plan, &binding.pairs);
-            (binding, rejections, true)
+            let refusals = bind::refusals(&known, &binding);
+            (binding, refusals, true)
         }
         Err(failure) => (Binding::default(), vec![failure], false),
     };
     let waits = waits(&submit.plan, &worlds);
+    let kept = bind::kept(&known);
     let engine = Arc::clone(engine);
-    let decided = Decided { binding, refusals, is_bound };
-    let rows = tokio::task::spawn_blocking(move || rows(&engine, submit, decided, &worlds, waits));
+    let decided = Decided { binding, refusals, is_bound, waits, kept };
+    let rows = tokio::task::spawn_blocking(move || rows(&engine, submit, decided, &worlds));
     rows.await.map_err(|error| failures::defect(&error))?
 }
 
 /// Who holds what the plan needs.
-fn waits(plan: &Plan, worlds: &BTreeMap<HostId, World>) -> Vec<String> {
+fn waits(plan: &Plan, worlds: &BTreeMap<HostId, World>) -> Vec<HeldNow> {
     let mut waits = Vec::new();
     for (host, resource) in plan.resources() {
         let held =
             worlds.get(&host).into_iter().flat_map(|world| &world.leases).filter(|l| l.resource == resource);
-        waits.extend(held.map(|lease| format!("{}, held by run {}", perform::name(&resource), lease.run)));
+        waits.extend(held.map(|lease| HeldNow {
+            what: perform::name(&resource),
+            run: lease.run.clone(),
+            coordinator: lease.coordinator.clone(),
+            since: lease.since,
+        }));
     }
     waits
 }
@@ -58,6 +65,10 @@ struct Decided {
     refusals: Vec<Failure>,
     /// Whether it is known which pairs it is about.
     is_bound: bool,
+    /// Who holds what it needs.
+    waits: Vec<HeldNow>,
+    /// Which pairs are kept.
+    kept: Vec<String>,
 }
 
 fn rows(
@@ -65,9 +76,8 @@ fn rows(
     submit: Submit,
     decided: Decided,
     worlds: &BTreeMap<HostId, World>,
-    waits: Vec<String>,
 ) -> Result<PlanPreview, Failure> {
-    let Decided { binding, mut refusals, is_bound } = decided;
+    let Decided { binding, mut refusals, is_bound, waits, kept } = decided;
     let measure = submit.measure;
     let site = Arc::new(submit.plan.site.clone());
     // A step finds a pair as the steps before it leave it, not as it is now.
@@ -107,7 +117,21 @@ fn rows(
             last_ms,
         });
     }
-    Ok(PlanPreview { binding, refusals, waits, rows })
+    let expected_ms = expected(&state, &rows);
+    Ok(PlanPreview { binding, refusals, waits, kept, expected_ms, rows })
+}
+
+/// How long the longest way through a plan takes, if each step takes as long as last time. What runs after a failure alone
+/// is not expected to run. O(V+E).
+fn expected(state: &RunState, rows: &[PreviewRow]) -> Option<u64> {
+    let mut ends: BTreeMap<&StepId, u64> = BTreeMap::new();
+    for (node, row) in state.order().iter().zip(rows) {
+        let step = state.step(*node);
+        let took = if step.on == On::Failure { 0 } else { row.last_ms? };
+        let begins = step.needs.iter().filter_map(|need| ends.get(need)).max().copied().unwrap_or(0);
+        let _ = ends.insert(&row.step, begins.saturating_add(took));
+    }
+    ends.into_values().max()
 }
 
 /// What a resync of a volume's pair would do, measured.

@@ -13,7 +13,7 @@ use resplit_steps::{
     context::SystemClock,
     drivers::{
         Drivers, array::ArrayPairs, btrfs::BtrfsPairs, command::CommandRunner, directory::DirectoryPairs,
-        identity::Owner, image::ImagePairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
+        identity::Owner, image::ImagePairs, lvm::LvmPairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
         virtual_library::VirtualLibrary, window::Windows,
     },
 };
@@ -83,7 +83,8 @@ fn pair_drivers(
         (PairDriverKind::Directory, directory),
         (PairDriverKind::Image, Arc::new(ImagePairs::new(clock.clone())) as Arc<dyn PairDriver>),
         (PairDriverKind::Btrfs, Arc::new(BtrfsPairs::new(clock.clone()))),
-        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock))),
+        (PairDriverKind::Qemu, Arc::new(QemuPairs::new(clock.clone()))),
+        (PairDriverKind::Lvm, Arc::new(LvmPairs::new(clock))),
         (PairDriverKind::Declared, Arc::new(arrays)),
     ])
 }
@@ -133,9 +134,7 @@ async fn run(arguments: &EngineArguments) -> ExitCode {
     if let Err(error) = &served {
         tracing::error!("the socket: {error}");
     }
-    let store = engine.store.clone();
-    drop(engine);
-    match tokio::task::spawn_blocking(move || store.close()).await {
+    match tokio::task::spawn_blocking(move || engine.close()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!("closing the store: {error}");
@@ -189,7 +188,7 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
             _ = terminated.recv() => return,
             _ = interrupted.recv() => return,
             () = engine.stop.notified() => return,
-            () = engine.store.failed() => {
+            () = engine.store_failed() => {
                 tracing::error!("the store cannot be written, so this engine ends; the next command starts another");
                 return;
             }
@@ -209,7 +208,7 @@ async fn until_idle(engine: Arc<Engine>, activity: Activity, idle: Duration) {
                 tokio::select! {
                     _ = quiet.changed() => {}
                     _ = terminated.recv() => return,
-                    () = engine.store.failed() => {}
+                    () = engine.store_failed() => {}
                     () = tokio::time::sleep(idle) => {}
                 }
             }

@@ -27,7 +27,9 @@ pub use runs::{
 };
 pub use steps::{Placed, StepEnd, StepMessage, StepRequest};
 pub use survey::{Finding, Survey, SurveyRequest};
-pub use world::{PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest};
+pub use world::{
+    EnterRequest, Entered, HeldNow, PairView, PlanPreview, PreviewRow, RecordVerb, World, WorldRequest,
+};
 
 /// The version of this protocol. An engine and a client of different versions do not talk; an idle engine is replaced.
 pub const VERSION: u32 = 1;

@@ -10,9 +10,10 @@ use resplit_operations::{
 use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
-    Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-    PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, Repair, RepairRequest, RunDetail,
-    RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest, World, WorldRequest,
+    Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest, Leftover,
+    LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, ReleaseRequest, Released, Repair,
+    RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest,
+    World, WorldRequest,
 };
 
 /// A reply.
@@ -42,7 +43,9 @@ pub trait Service: Send + Sync + 'static {
     fn world(&self, request: WorldRequest) -> impl Future<Output = Reply<World>> + Send;
     /// The records of this host, in the order of their IDs.
     fn catalog(&self) -> impl Future<Output = Reply<Vec<Record>>> + Send;
-    /// Locks, unlocks or waives a record.
+    /// Enters an exported record, if its pairs still hold what it describes.
+    fn enter(&self, request: EnterRequest) -> impl Future<Output = Reply<Entered>> + Send;
+    /// Locks, unlocks, waives or deletes a record; gives it as it is then, or was.
     fn record(&self, id: BackupId, verb: RecordVerb) -> impl Future<Output = Reply<Record>> + Send;
     /// Gives leases, or says who holds them.
     fn lease(&self, request: LeaseRequest) -> impl Future<Output = Reply<LeaseReply>> + Send;

@@ -8,7 +8,7 @@ use resplit_steps::{contract::Obligation, failure::Failure};
 use crate::{
     engine::Engine,
     forget, obligations,
-    protocol::{Event, RunStatus, What},
+    protocol::{Event, Lease, RunStatus, What},
     rows::RunRow,
     run::{
         claim::Claim, drive::Control, finish, journal::runs::RunEvent, load, perform, set_back,
@@ -57,6 +57,7 @@ impl Engine {
             }
         }
         if !self.holds() {
+            self.release_unaccepted(&rows)?;
             // Nothing waits for hosts that may be slow to answer.
             let engine = Arc::clone(self);
             drop(tokio::spawn(async move {
@@ -83,6 +84,18 @@ impl Engine {
                 }
                 Err(failure) => tracing::error!(%run, "cannot be recovered: {failure}"),
             }
+        }
+        Ok(())
+    }
+
+    /// Releases what was leased to runs of this host that were never accepted: where nobody was to wait, the leases are taken
+    /// first, and an engine may end between the two.
+    fn release_unaccepted(&self, rows: &[RunRow]) -> Result<(), Failure> {
+        let accepted: BTreeSet<&RunId> = rows.iter().map(|row| &row.run).collect();
+        let is_dead = |lease: &Lease| lease.coordinator == self.host && !lease.owner.is_alive();
+        for lease in self.leases.all().iter().filter(|lease| is_dead(lease) && !accepted.contains(&lease.run))
+        {
+            let _ = self.leases.release(&self.store, &lease.run)?;
         }
         Ok(())
     }

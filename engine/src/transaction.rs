@@ -43,6 +43,12 @@ impl Transaction {
         }
     }
 
+    /// Adds a record under an ID that was reserved for it.
+    pub(crate) fn enter(&mut self, engine: &Engine, record: Record) {
+        self.change(engine, &[CatalogChange::Insert { record: Box::new(record) }]);
+        self.reserves = true;
+    }
+
     /// Adds what an intent makes durable on the host where the step runs.
     pub(crate) fn intend(
         &mut self,

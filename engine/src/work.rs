@@ -1,9 +1,6 @@
 //! One step at work on this host: what it is given, and its calls, each on a thread that may block.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use resplit_operations::{
@@ -17,6 +14,7 @@ use resplit_operations::{
 use resplit_steps::{
     context::{Context, Work},
     contract::{Intent, Outcome, Preview, Probe},
+    drivers::clocks::Since,
     facts::{Facts, Window},
     failure::{Failure, FailureClass},
     kinds,
@@ -225,8 +223,8 @@ pub(crate) struct Limit {
 pub(crate) struct OpenWindow {
     /// Since when, for people.
     pub opened: Timestamp,
-    /// Since when, by a clock that nobody sets.
-    pub since: Instant,
+    /// Since when, by a clock that nobody sets and no suspend stops.
+    pub since: Since,
     /// How long it may be open.
     pub budget: Period,
 }
@@ -243,7 +241,7 @@ impl Limit {
             let limit = Period(u64::try_from(self.after.unwrap_or_default().as_millis()).unwrap_or(u64::MAX));
             return Failure::unknown(format!("it was stopped after its limit of {limit}"));
         };
-        let length_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
+        let length_ms = since.elapsed_ms();
         Failure::unknown(format!(
             "it was stopped when the window's budget of {} ms was used up, after {length_ms} ms",
             budget.0

@@ -7,10 +7,10 @@ use std::{
 
 use resplit_operations::{
     action::Action,
-    ids::HostId,
+    ids::{HostId, VolumeId},
     pair::PairRef,
     plan::{Plan, Purpose, Resource},
-    site::PairDriverKind,
+    site::{PairDriverKind, Volume},
 };
 use resplit_steps::{
     context::Work,
@@ -45,7 +45,8 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
     Ok(World { catalog, sources, pairs, cartridges, leases: engine.leases.all() })
 }
 
-fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
+/// A pair, and what its driver says of it.
+pub(crate) fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
     let driver = engine.drivers.pairs(kind);
     let state = driver.clone().and_then(|driver| driver.status(pair)).map(|mut state| {
         if let Some(last) = state.last.as_ref().filter(|last| last.ended.is_none()) {
@@ -78,6 +79,12 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
             let _ = own.primaries.insert(id.clone(), volume.primary.path.clone());
         }
     }
+    for (id, volume) in &plan.site.neighbours {
+        if matters(plan, id) {
+            let request = requests.entry(volume.primary.host.clone()).or_default();
+            request.pairs.extend(plan.pairs(id).into_iter().map(|pair| (volume.driver, pair)));
+        }
+    }
     for (host, resource) in plan.resources() {
         let Resource::Drive(id) = resource else { continue };
         let Some(library) = plan.site.libraries.get(&id) else { continue };
@@ -99,6 +106,15 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
     Ok(worlds)
 }
 
+/// Whether the pairs of a neighbour are looked at: in a cascade always, beside a primary only before it is restored.
+fn matters(plan: &Plan, id: &VolumeId) -> bool {
+    let shares =
+        |one: &Volume| plan.site.volumes.iter().any(|(own, volume)| volume.base(own) == one.base(id));
+    let restores =
+        matches!(plan.purpose, Purpose::RestoreFromDisk | Purpose::RestoreFromTape | Purpose::PairRestore);
+    plan.site.neighbours.get(id).is_some_and(|one| restores || !shares(one))
+}
+
 /// An upper bound of the dataset that a plan will write, from the primaries as they are; `None` without tape.
 pub(crate) async fn tape_bound(engine: &Arc<Engine>, plan: &Plan) -> Result<Option<u64>, Failure> {
     let tape = plan.graph().node_weights().find_map(|step| match &step.action {
@@ -106,7 +122,15 @@ pub(crate) async fn tape_bound(engine: &Arc<Engine>, plan: &Plan) -> Result<Opti
         _ => None,
     });
     let Some(library) = tape.and_then(|id| plan.site.libraries.get(&id)).cloned() else { return Ok(None) };
-    let volumes: Vec<_> = plan.site.volumes.values().cloned().collect();
+    // Of several targets one is put on tape.
+    let wanted = |id: &VolumeId| {
+        plan.graph().node_weights().any(|step| {
+            matches!(&step.action, Action::Record(record) if record.tape_wanted && record.volumes.contains(id))
+        })
+    };
+    let is_told = plan.site.volumes.keys().any(wanted);
+    let volumes = plan.site.volumes.iter().filter(|(id, _)| !is_told || wanted(id));
+    let volumes: Vec<_> = volumes.map(|(_, volume)| volume.clone()).collect();
     let engine = Arc::clone(engine);
     let bound = tokio::task::spawn_blocking(move || {
         let (mut trees, mut bytes) = (Vec::new(), 0);

@@ -8,8 +8,8 @@ use common::{Serving, fake, fake::MISSING, site, step, submit};
 use resplit_engine::{
     client::ClientError,
     protocol::{
-        Answer, AnswerRequest, LeaseReply, LeaseRequest, LeftoversRequest, RecordVerb, Recovery, RefusalKind,
-        ReleaseRequest, RunStatus, RunsQuery, StepMessage, StepRequest, WorldRequest,
+        Answer, AnswerRequest, EnterRequest, LeaseReply, LeaseRequest, LeftoversRequest, RecordVerb,
+        Recovery, RefusalKind, ReleaseRequest, RunStatus, RunsQuery, StepMessage, StepRequest, WorldRequest,
     },
 };
 use resplit_operations::{
@@ -17,6 +17,7 @@ use resplit_operations::{
     ids::{BackupId, HostId},
     operation::UsualState,
     plan::{Purpose, Resource},
+    record::ExportFile,
     site::{Library, MediaDriverKind},
     units::Size,
 };
@@ -111,6 +112,11 @@ async fn the_world_and_the_catalog_are_read() {
     assert_eq!(world.cartridges[&"vault".into()].as_ref().unwrap_err().message, "the drive is busy");
     let catalog = serving.client.catalog().await.unwrap();
     assert_eq!(catalog, world.catalog);
+    let file = ExportFile::of(&fake::record(BackupId(7), None));
+    let entered = serving.client.enter(&EnterRequest { file, pairs: Vec::new() }).await.unwrap();
+    assert_eq!((entered.record.id, entered.was_there), (BackupId(7), true));
+    let deleted = serving.client.record(BackupId(12), RecordVerb::Delete).await.unwrap();
+    assert_eq!(deleted.id, BackupId(12));
     let locked = serving.client.record(BackupId(12), RecordVerb::Lock).await.unwrap();
     assert!(locked.lock.is_some() && locked.id == BackupId(12));
     for verb in [RecordVerb::Unlock, RecordVerb::Waive] {

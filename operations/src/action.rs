@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{HostId, LibraryId, PoolId, StepId, VolumeId},
     operation::{Hook, Keep, On, QuiesceMode},
+    pace::Pace,
     units::Period,
 };
 
@@ -71,13 +72,15 @@ pub enum Action {
     /// Drop what the secondary's host has cached of the secondary, and mark its records of that pair stale.
     PurgeCache(VolumeStep),
     /// Make the secondary equal to the primary, and keep it so.
-    Resync(VolumeStep),
+    Resync(ResyncStep),
     /// Hold the application still.
     Quiesce(Quiesce),
     /// Stop following the primary, leaving an image.
     Split(VolumeStep),
     /// Let the application go on.
     Thaw(Thaw),
+    /// Split a pair that a backup, failed or cancelled, has left following its primary; else nothing.
+    AbortSplit(VolumeStep),
     /// Enter the backup into the catalog.
     Record(RecordStep),
     /// Write the record to a file that another host can import.
@@ -115,6 +118,17 @@ pub struct Nothing {}
 pub struct VolumeStep {
     /// The volume.
     pub volume: VolumeId,
+}
+
+/// Parameters of resync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResyncStep {
+    /// The volume.
+    pub volume: VolumeId,
+    /// How fast is copied; as the site says of the pair, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 /// Parameters of quiesce.
@@ -212,6 +226,9 @@ pub struct RestoreStep {
     /// Another place to put them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<PathBuf>,
+    /// How fast is copied back; as the site says of the pair, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 /// Parameters of command: arguments, never a shell.
@@ -238,6 +255,7 @@ impl Action {
             Self::Quiesce(_) => "quiesce",
             Self::Split(_) => "split",
             Self::Thaw(_) => "thaw",
+            Self::AbortSplit(_) => "abort-split",
             Self::Record(_) => "record",
             Self::Export(_) => "export",
             Self::Transfer(_) => "transfer",
@@ -256,9 +274,10 @@ impl Action {
     /// The volume, where the step acts on one.
     pub const fn volume(&self) -> Option<&VolumeId> {
         match self {
-            Self::PurgeCache(step) | Self::Resync(step) | Self::Split(step) | Self::Delete(step) => {
+            Self::PurgeCache(step) | Self::Split(step) | Self::AbortSplit(step) | Self::Delete(step) => {
                 Some(&step.volume)
             }
+            Self::Resync(step) => Some(&step.volume),
             Self::Restore(step) => Some(&step.volume),
             _ => None,
         }

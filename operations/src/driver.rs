@@ -173,6 +173,9 @@ pub struct Verbs {
     /// Copies the image back; done when the pair is PAIR or PSUS. A pair that is PAIR then is split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Verb>,
+    /// Dissolves the pair; done when it is SMPL. Without it, that is left to operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<Verb>,
     /// Makes this host forget what it has cached of the secondary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purge_cache: Option<Verb>,

@@ -103,6 +103,10 @@ name!(
     VolumeId, NAME_PATTERN, Some("/volumes")
 );
 name!(
+    /// One of several sets of pairs of a volume: `local` is the volume's own.
+    TargetId, NAME_PATTERN, None
+);
+name!(
     /// A tape library.
     LibraryId, NAME_PATTERN, Some("/libraries")
 );

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Retry, StepDeclaration},
-    ids::{HostId, LibraryId, PoolId, StepId, VolumeId},
+    ids::{HostId, LibraryId, PoolId, StepId, TargetId, VolumeId},
+    pace::Pace,
+    site::targets::LOCAL,
     units::Period,
 };
 
@@ -33,6 +35,13 @@ pub struct Operation {
     /// How long what is asked of pairs may take, and how often a busy one is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
+    /// How fast pairs are copied, from 1 to 15, in a backup and in a restore; as the site says of each pair, if not said.
+    /// Drivers that cannot be told copy as fast as they can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
+    /// What becomes of pairs when a backup fails, or is cancelled, once their resync has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_abort: Option<AbortPolicy>,
     /// Where the backup is put on tape; without it, it stays on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape: Option<Tape>,
@@ -57,6 +66,22 @@ pub struct Protect {
     /// The volumes that are backed up together, at one moment.
     #[schemars(length(min = 1))]
     pub volumes: Vec<VolumeId>,
+    /// Which copies of each volume are split in the window, at one moment: `local`, its own pairs, or further targets of
+    /// it. Each target is a backup of its own, recorded and entered where its secondaries are; `backup_server` and `tape`
+    /// are about the first.
+    #[serde(default = "Protect::local", skip_serializing_if = "Protect::is_local")]
+    #[schemars(length(min = 1))]
+    pub targets: Vec<TargetId>,
+}
+
+impl Protect {
+    fn local() -> Vec<TargetId> {
+        vec![LOCAL.into()]
+    }
+
+    fn is_local(targets: &Vec<TargetId>) -> bool {
+        *targets == Self::local()
+    }
 }
 
 /// How pairs rest between backups.
@@ -68,6 +93,18 @@ pub enum UsualState {
     Split,
     /// Paired: the secondary follows the primary. Needs tape, since no image is kept.
     Paired,
+}
+
+/// What becomes of pairs that a backup, failed or cancelled, leaves PAIR or COPY. It counts from the resync on: what fails
+/// before has not changed them (the field's recovery mode on aborting).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AbortPolicy {
+    /// They are left as they are.
+    #[default]
+    AsIs,
+    /// They are split, so that no copying slows the primary down: the image is no backup.
+    Split,
 }
 
 /// How the application is held still, and for how long at most.

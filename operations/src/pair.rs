@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     driver::ArrayPair,
     ids::{CopyGroup, RunId, StepId, VolumeId},
-    site::QemuDisk,
+    site::{LvmVolume, QemuDisk},
 };
 
 pub mod foresee;
@@ -83,6 +83,9 @@ pub struct PairRef {
     /// How QEMU is asked for the primary, if it is a disk of QEMU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qemu: Option<QemuDisk>,
+    /// What LVM makes, if the primary is a logical volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lvm: Option<LvmVolume>,
 }
 
 /// What a driver says of a pair when it is asked.

@@ -264,8 +264,10 @@ impl Plan {
     pub fn resources(&self) -> BTreeSet<(HostId, Resource)> {
         let mut all = BTreeSet::new();
         for step in self.graph.node_weights() {
-            if let Some(volume) = step.action.volume().and_then(|id| self.site.volumes.get_key_value(id)) {
-                let _ = all.insert((volume.1.primary.host.clone(), Resource::Volume(volume.0.clone())));
+            if let Some((id, volume)) =
+                step.action.volume().and_then(|id| self.site.volumes.get_key_value(id))
+            {
+                let _ = all.insert((volume.primary.host.clone(), Resource::Volume(volume.base(id).clone())));
             }
             let library = match &step.action {
                 Action::TapeBackup(tape) => &tape.library,
@@ -275,6 +277,11 @@ impl Plan {
             if let Some(found) = self.site.libraries.get(library) {
                 let _ = all.insert((found.host.clone(), Resource::Drive(library.clone())));
             }
+        }
+        // What is asked of pairs depends on those in front of and behind them, which nobody may change meanwhile.
+        let touches_pairs = !all.is_empty();
+        for (id, volume) in self.site.neighbours.iter().filter(|_| touches_pairs) {
+            let _ = all.insert((volume.primary.host.clone(), Resource::Volume(volume.base(id).clone())));
         }
         all
     }

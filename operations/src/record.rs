@@ -1,6 +1,8 @@
 //! Records: the backups that exist on a host; and the changes that steps make to a catalog.
 
-use std::path::PathBuf;
+mod exported;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use crate::{
     operation::QuiesceMode,
     pair::CopyReport,
 };
+
+pub use self::exported::ExportFile;
 
 /// One backup that exists on this host. The fields of the field (domain: catalog records), and what else is needed
 /// to know whether its images are still there.
@@ -54,6 +58,20 @@ pub struct Origin {
     pub ended: Timestamp,
     /// One image for each volume.
     pub images: Vec<Image>,
+}
+
+/// The newest of some backups, told apart by their origins. A host counts its backups, and nobody sets that count back as
+/// a clock may be: of those of one host the one with the highest original ID is the newest. Of several hosts', their clocks
+/// decide. Of the same backup, the last that is given.
+pub fn newest<T>(all: impl IntoIterator<Item = T>, origin: impl Fn(&T) -> &Origin) -> Option<T> {
+    let mut of_hosts: BTreeMap<HostId, T> = BTreeMap::new();
+    for one in all {
+        let (host, id) = (origin(&one).source_host.clone(), origin(&one).original_id);
+        if of_hosts.get(&host).is_none_or(|best| origin(best).original_id <= id) {
+            let _ = of_hosts.insert(host, one);
+        }
+    }
+    of_hosts.into_values().max_by_key(|one| origin(one).started)
 }
 
 /// The image of one volume.
@@ -240,15 +258,33 @@ impl Origin {
     }
 }
 
-/// What `export` writes and `import` reads: one record, with a digest, in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportFile {
-    /// The version of this format: 1.
-    pub format: u32,
-    /// What the source host says of the backup.
-    pub origin: Origin,
-    /// Whether the image is wanted on tape.
-    pub tape_wanted: bool,
-    /// [`Origin::digest`].
-    pub digest: String,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(host: &str, id: u64, started: i64) -> Origin {
+        let at = Timestamp::from_second(started).unwrap();
+        Origin {
+            original_id: BackupId(id),
+            source_host: host.into(),
+            operation: "documents".into(),
+            run: RunId(String::new()),
+            mode: QuiesceMode::Online,
+            started: at,
+            ended: at,
+            images: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_newest_of_a_host_is_the_one_it_counted_last_whatever_its_clock_said() {
+        let newest_of = |all: &[Origin]| newest(all, |origin| origin).map(|origin| origin.original_id.0);
+        assert_eq!(newest_of(&[]), None);
+        assert_eq!(newest_of(&[origin("a", 1, 500), origin("a", 2, 100)]), Some(2), "it was set back");
+        assert_eq!(newest_of(&[origin("a", 9, 100), origin("b", 3, 200)]), Some(3), "two hosts");
+        let several = [origin("a", 8, 900), origin("a", 9, 100), origin("b", 3, 200), origin("b", 4, 90)];
+        assert_eq!(newest_of(&several), Some(9));
+        let twice = [("disk", origin("a", 1, 1)), ("tape", origin("a", 1, 1))];
+        assert_eq!(newest(&twice, |(_, origin)| origin).map(|(name, _)| *name), Some("tape"));
+    }
 }

@@ -1,6 +1,8 @@
 //! What exists: the model of `site.yaml`.
 
 mod host;
+mod lvm;
+pub mod targets;
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +13,14 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::host::{Address, CONNECT_PATTERN, CONNECT_WANTED, Connect, Host, Reach, is_connect};
+pub use self::{
+    host::{Address, CONNECT_PATTERN, CONNECT_WANTED, Connect, Host, Reach, is_connect},
+    lvm::{LvmKind, LvmVolume},
+};
 use crate::{
     driver::{ArrayPair, DriverFile},
-    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
+    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, VolumeId},
+    pace::Pace,
     pair::{PairRef, verdict::CopyType},
     units::Size,
 };
@@ -26,8 +32,13 @@ pub struct Site {
     /// The machines, or state directories, on which steps run.
     #[schemars(extend("minProperties" = 1))]
     pub hosts: BTreeMap<HostId, Host>,
-    /// What is backed up.
+    /// What is backed up. A further target of a volume is a volume of its own here, `VOLUME.TARGET`, with the same primary.
+    #[serde(deserialize_with = "targets::expanded")]
     pub volumes: BTreeMap<VolumeId, Volume>,
+    /// In a plan: the volumes whose pairs lie in front of or behind those that it acts on, or share their primaries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "targets::expanded")]
+    #[schemars(skip)]
+    pub neighbours: BTreeMap<VolumeId, Volume>,
     /// Where tapes are.
     #[serde(default)]
     pub libraries: BTreeMap<LibraryId, Library>,
@@ -41,8 +52,14 @@ pub struct Volume {
     pub driver: PairDriverKind,
     /// Where the original is.
     pub primary: Location,
+    /// The pair in front, whose secondary is this primary: then this volume's pairs are a cascade behind it.
+    pub behind: Option<CopyGroup>,
+    /// Of a further target: the volume whose primary it copies.
+    pub of: Option<VolumeId>,
     /// How QEMU is asked for the disk, for the driver `qemu`.
     pub qemu: Option<QemuDisk>,
+    /// What LVM makes, for the driver `lvm`.
+    pub lvm: Option<LvmVolume>,
     /// Its copies, in the order of their generations: the first is generation 0.
     pub pairs: Vec<Pair>,
     /// What the driver's file wants to know of every pair.
@@ -67,55 +84,68 @@ pub struct Declared {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volume", description = "What shares one primary.")]
 struct WrittenVolume {
-    /// What makes and splits its pairs: directory, image, btrfs, qemu, cci, or the name of a file in drivers/.
+    /// What makes and splits its pairs: directory, image, btrfs, lvm, qemu, cci, or the name of a file in drivers/.
     #[schemars(schema_with = "driver_schema")]
     driver: DriverId,
     /// Where the original is.
     primary: Location,
+    /// The pair in front, if the original is the secondary of another volume's pair: a cascade. `"VG01,vol01"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<CopyGroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    of: Option<VolumeId>,
     /// How QEMU is asked for the disk, for the driver `qemu`; `primary.path` is the file or device in which QEMU keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     qemu: Option<QemuDisk>,
+    /// What LVM makes, for the driver `lvm`; `primary.path` is `/dev/GROUP/VOLUME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lvm: Option<LvmVolume>,
     /// Its copies, in the order of their generations: the first is generation 0.
     #[schemars(length(min = 1))]
     pairs: Vec<Pair>,
     /// What the driver's file wants to know of every pair.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     settings: BTreeMap<String, String>,
+    /// Further copies of the same original, by other means or in other places. An operation names those that it splits
+    /// in its window: `targets: [local, NAME]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    targets: BTreeMap<TargetId, targets::Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     file: Option<Arc<DriverFile>>,
 }
 
-/// The schema of a driver's name. Some drivers are planned, and not built.
+/// The schema of a driver's name.
 fn driver_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
         "pattern": NAME_PATTERN,
-        "x-names": "/drivers",
-        "x-not-built": ["lvm"]
+        "x-names": "/drivers"
     })
 }
 
 impl From<WrittenVolume> for Volume {
     fn from(written: WrittenVolume) -> Self {
-        let WrittenVolume { driver, primary, qemu, pairs, settings, file } = written;
+        let WrittenVolume { driver, primary, behind, of, qemu, lvm, pairs, settings, targets: _, file } =
+            written;
         let own = PairDriverKind::BUILT_IN.into_iter().find(|kind| kind.to_string() == driver.as_str());
         let (driver, declared) = match own {
             Some(kind) => (kind, None),
             None => (PairDriverKind::Declared, Some(Declared { name: driver, file })),
         };
-        Self { driver, primary, qemu, pairs, settings, declared }
+        Self { driver, primary, behind, of, qemu, lvm, pairs, settings, declared }
     }
 }
 
 impl From<Volume> for WrittenVolume {
     fn from(volume: Volume) -> Self {
-        let Volume { driver, primary, qemu, pairs, settings, declared } = volume;
+        let Volume { driver, primary, behind, of, qemu, lvm, pairs, settings, declared } = volume;
         let (driver, file) = match declared {
             Some(declared) => (declared.name, declared.file),
             None => (DriverId(driver.to_string()), None),
         };
-        Self { driver, primary, qemu, pairs, settings, file }
+        Self { driver, primary, behind, of, qemu, lvm, pairs, settings, targets: BTreeMap::new(), file }
     }
 }
 
@@ -141,20 +171,22 @@ pub enum PairDriverKind {
     Btrfs,
     /// A disk behind QEMU or qemu-storage-daemon, which copies the blocks that were written.
     Qemu,
+    /// A logical volume, of which LVM makes snapshots or splits a mirror.
+    Lvm,
     /// Whatever a driver file says: an array, by its own commands.
     Declared,
 }
 
 impl PairDriverKind {
     /// Those that need no driver file.
-    pub const BUILT_IN: [Self; 4] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu];
+    pub const BUILT_IN: [Self; 5] = [Self::Directory, Self::Image, Self::Btrfs, Self::Qemu, Self::Lvm];
 
     /// How its pairs are copied, and so what they answer to a verb. Of an array, that is what its driver answers, which
     /// waits for copies and splits again after a restore; not what the array does, which it asks one thing at a time.
     pub const fn copy_type(self) -> CopyType {
         match self {
             Self::Directory | Self::Image | Self::Qemu | Self::Declared => CopyType::Mirror,
-            Self::Btrfs => CopyType::Snapshot,
+            Self::Btrfs | Self::Lvm => CopyType::Snapshot,
         }
     }
 }
@@ -166,6 +198,7 @@ impl std::fmt::Display for PairDriverKind {
             Self::Image => "image",
             Self::Btrfs => "btrfs",
             Self::Qemu => "qemu",
+            Self::Lvm => "lvm",
             Self::Declared => "declared",
         })
     }
@@ -207,6 +240,9 @@ pub struct Pair {
     pub copy_group: CopyGroup,
     /// Where the copy is.
     pub secondary: Secondary,
+    /// How fast it is copied, from 1 to 15, if its driver can be told; an operation's own `pace` counts more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// What the driver's file wants to know of this pair; counts more than the volume's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
@@ -278,21 +314,29 @@ impl Volume {
 }
 
 impl Site {
-    /// Every pair of a volume, in the order of generations; none if the site has no such volume.
+    /// Every pair of a volume, or of a neighbour, in the order of generations; none if the site has no such volume.
     pub fn pairs(&self, volume: &VolumeId) -> Vec<PairRef> {
-        let Some(found) = self.volumes.get(volume) else { return Vec::new() };
+        let found = self.volumes.get(volume).or_else(|| self.neighbours.get(volume));
+        let Some(found) = found else { return Vec::new() };
         (0..)
             .zip(&found.pairs)
-            .map(|(generation, pair)| PairRef {
-                volume: volume.clone(),
-                copy_group: pair.copy_group.clone(),
-                generation,
-                primary: found.primary.path.clone(),
-                secondary: pair.secondary.path.clone(),
-                device: pair.secondary.device.clone(),
-                array: found.array(pair).map(Arc::new),
-                qemu: found.qemu.clone(),
+            .map(|(generation, pair)| {
+                (
+                    PairRef {
+                        volume: volume.clone(),
+                        copy_group: pair.copy_group.clone(),
+                        generation,
+                        primary: found.primary.path.clone(),
+                        secondary: pair.secondary.path.clone(),
+                        device: pair.secondary.device.clone(),
+                        array: found.array(pair).map(Arc::new),
+                        qemu: found.qemu.clone(),
+                        lvm: found.lvm.clone(),
+                    },
+                    pair.pace,
+                )
             })
+            .map(|(pair, pace)| pair.at_pace(pace).into_owned())
             .collect()
     }
 
@@ -304,7 +348,7 @@ impl Site {
         for (id, host) in &mut site.hosts {
             host.state = self.on(id, directory, &host.state);
         }
-        for volume in site.volumes.values_mut() {
+        for volume in site.volumes.values_mut().chain(site.neighbours.values_mut()) {
             let primary = &mut volume.primary;
             primary.path = self.on(&primary.host, directory, &primary.path);
             if let Some(qemu) = &mut volume.qemu {

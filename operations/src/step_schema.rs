@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{
     action::{
-        Command, Confirm, Nothing, Quiesce, RecordStep, RestoreStep, Retry, StepDeclaration, TapeBackup,
-        TapeRestore, Thaw, Transfer, VolumeStep,
+        Command, Confirm, Nothing, Quiesce, RecordStep, RestoreStep, ResyncStep, Retry, StepDeclaration,
+        TapeBackup, TapeRestore, Thaw, Transfer, VolumeStep,
     },
     ids::{HostId, StepId},
     operation::On,
@@ -21,10 +21,11 @@ use crate::{
 #[expect(dead_code, reason = "read by the derive alone")]
 struct StepShape {
     purge_cache: Option<VolumeStep>,
-    resync: Option<VolumeStep>,
+    resync: Option<ResyncStep>,
     quiesce: Option<Quiesce>,
     split: Option<VolumeStep>,
     thaw: Option<Thaw>,
+    abort_split: Option<VolumeStep>,
     record: Option<RecordStep>,
     export: Option<Nothing>,
     transfer: Option<Transfer>,
@@ -48,12 +49,13 @@ struct StepShape {
 }
 
 /// The keys that name a kind.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "purge-cache",
     "resync",
     "quiesce",
     "split",
     "thaw",
+    "abort-split",
     "record",
     "export",
     "transfer",

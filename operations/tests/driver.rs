@@ -140,6 +140,20 @@ fn settings_are_checked_against_the_drivers_file() {
     ] {
         assert_eq!(lines(&checked(DRIVER.as_bytes(), &site(settings)).report), expected, "{settings}");
     }
+    let paced = |pair: &str, driver: &str| {
+        let site = site(SETTINGS).replacen("driver: own", &format!("driver: {driver}"), 1);
+        let site = site.replacen("\"VG03,vol01\", ", &format!("\"VG03,vol01\", {pair}, "), 1);
+        lines(&checked(DRIVER.as_bytes(), &site).report)
+    };
+    assert_eq!(paced("pace: 15", "own"), [""; 0]);
+    assert_eq!(paced("pace: 16", "own"), ["16:47 'pace' cannot be 16"]);
+    let twice = paced("pace: 4, settings: { pace: \"5\" }", "own");
+    assert!(twice.iter().any(|line| line.ends_with("the pace of the pair is said twice")), "{twice:?}");
+    let without = paced("pace: 4", "directory");
+    assert!(
+        without.iter().any(|line| line.contains("the driver 'directory' copies at no pace")),
+        "{without:?}"
+    );
     let of_directory = SITE.replacen("path: srv/mail }", "path: srv/mail }\n    settings: { a: b }", 1);
     let found = checked(DRIVER.as_bytes(), &of_directory);
     assert_eq!(lines(&found.report), ["14:5 the driver 'directory' has no settings"]);
@@ -151,6 +165,8 @@ fn settings_are_checked_against_the_drivers_file() {
 fn a_plan_carries_its_driver() {
     let found = checked(DRIVER.as_bytes(), &site(SETTINGS));
     let site = found.site.unwrap();
+    let at_pace = site.pairs(&"mail".into())[0].at_pace(15.try_into().ok()).into_owned();
+    assert_eq!(at_pace.array.unwrap().setting("pace"), Some("15"));
     let again: resplit_operations::site::Site =
         serde_json::from_str(&serde_json::to_string(&site).unwrap()).unwrap();
     assert_eq!(again, site);

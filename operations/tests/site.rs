@@ -137,7 +137,42 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     (
         "driver: directory\n    primary: { host: fileserver, path: srv/mail",
         "driver: lvm\n    primary: { host: fileserver, path: srv/mail",
-        &["12:13 'driver' 'lvm' is not built"],
+        &["12:13 volume 'mail' does not say what LVM makes"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: thin }\n    primary: { host: fileserver, path: srv/mail",
+        &["14:40 'srv/mail' is no path of a logical volume"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: image\n    lvm: { kind: thin }\n    primary: { host: fileserver, path: srv/mail",
+        &["13:10 driver 'image' does not ask LVM"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: snapshot, device: /dev/sdc }\n    primary: { host: fileserver, path: /dev/vg0/mail",
+        &["13:18 kind 'snapshot' does not say its size", "13:36 kind 'snapshot' has no device"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: raid1, size: 1GiB }\n    primary: { host: fileserver, path: /dev/vg0/mail",
+        &["13:18 kind 'raid1' does not say its device", "13:31 kind 'raid1' has no size"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: mirror }\n    primary: { host: fileserver, path: /dev/vg0/mail/x",
+        &["13:18 'kind' cannot be 'mirror'", "14:40 '/dev/vg0/mail/x' is no path of a logical volume"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/documents",
+        "driver: lvm\n    lvm: { kind: raid1, device: /dev/sdc }\n    primary: { host: fileserver, path: /dev/vg0/documents",
+        &["11:9 LVM tracks what is written since one half was split, not since two"],
+    ),
+    (
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: snapshot, size: 1GiB }\n    primary: { host: fileserver, path: /dev/vg0/mail",
+        &[],
     ),
     (
         "path: mirrors/2",

@@ -1,5 +1,9 @@
 //! `resplit catalog`: the backups that exist.
 
+mod carried;
+mod delete;
+mod diff;
+
 use clap::{Args, Subcommand};
 use resplit_engine::protocol::RecordVerb;
 use resplit_operations::{
@@ -10,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     exit::{Exit, Stop},
-    output,
+    hosts, output,
     references::{BackupName, find_record},
     render::record,
     session::{self, Engines, Session},
@@ -34,6 +38,10 @@ pub(crate) enum Verb {
     /// A pair whose image is wanted on tape and is not there yet is not chosen, resynced or restored. Waived, it is. The
     /// backup is waived in the catalogs of all hosts on this machine that have it.
     Waive(Name),
+    Export(carried::Export),
+    Import(carried::Import),
+    Diff(diff::Diff),
+    Delete(delete::Delete),
 }
 
 /// List the backups that exist
@@ -105,7 +113,16 @@ struct Row<'a> {
 /// Does what is asked.
 pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
     let place = session.site()?;
-    let engines = session.listed(&place).await?;
+    let engines = match verb {
+        Verb::Diff(diff) => {
+            let mut hosts = Vec::new();
+            for host in diff.hosts()? {
+                hosts.push(hosts::named(&place.site, host.as_str())?);
+            }
+            place.engines(hosts).await?
+        }
+        _ => session.listed(&place).await?,
+    };
     let catalogs = catalogs(&engines).await?;
     match verb {
         Verb::List(list) => self::list(list, &catalogs, session),
@@ -116,6 +133,10 @@ pub(crate) async fn run(verb: &Verb, session: &Session) -> Result<Exit, Stop> {
         Verb::Lock(locked) => change(locked, RecordVerb::Lock, &engines, &catalogs, session).await,
         Verb::Unlock(locked) => change(locked, RecordVerb::Unlock, &engines, &catalogs, session).await,
         Verb::Waive(name) => waive(name, &engines, &catalogs, session).await,
+        Verb::Export(export) => carried::export(export, &catalogs),
+        Verb::Diff(diff) => diff::diff(diff, &catalogs, session),
+        Verb::Delete(delete) => delete::delete(delete, &engines, &catalogs, session).await,
+        Verb::Import(import) => carried::import(import, session).await,
     }
 }
 

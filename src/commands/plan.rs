@@ -8,7 +8,7 @@ use resplit_operations::{compile, expand, ids::OperationId, plan::Plan};
 
 use super::restore::{self, From, Wanted};
 use crate::{
-    accepted,
+    accepted, collisions,
     exit::{Exit, Stop},
     output,
     references::BackupName,
@@ -95,10 +95,15 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Exit
     }
     let client = place.coordinator(plan).await?;
     let preview = client.preview(&submit).await.map_err(session::stop)?;
+    let view = &session.view;
+    // How long what was never done takes is not known, nor what it would meet.
+    let meets = |expected| collisions::of_place(&place, &submit.plan, expected, view.now, &view.zone);
+    let collisions = preview.expected_ms.map(meets).unwrap_or_default();
     if json {
-        output::print_json(&render::plan::document(&submit.plan, &preview))?;
+        output::print_json(&render::plan::document(&submit.plan, &preview, &collisions))?;
     } else {
-        output::print(&render::plan::table(&submit.plan, &preview, &session.view))?;
+        let table = render::plan::table(&submit.plan, &preview, view);
+        output::print(&(table + &render::plan::collisions(&collisions, view)))?;
     }
     if preview.refusals.is_empty() {
         if let Some(path) = &arguments.out {

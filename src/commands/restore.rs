@@ -134,8 +134,8 @@ pub(crate) async fn submission(
         From::Tape => RestoreFrom::Tape,
     });
     let asked = Asked { operation: id, coordinator: &coordinator, backup: wanted.backup, from };
-    let Chosen { selector, from } = choose(&catalogs(&engines).await?, asked)?;
-    let request = RestoreRequest { from, paths: wanted.paths.to_vec(), to: wanted.to };
+    let Chosen { selector, from, volume } = choose(&catalogs(&engines).await?, asked)?;
+    let request = RestoreRequest { from, paths: wanted.paths.to_vec(), to: wanted.to, volume };
     let (_, operation) = place.definitions.operation(id).map_err(|report| session.problems(&report))?;
     let plan = compile::restore(&place.site, &place.directory, id, operation, &request)
         .map_err(|error| Stop::usage(format!("operation '{id}': {error}")))?;

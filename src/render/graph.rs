@@ -86,9 +86,10 @@ pub(super) fn title(plan: &Plan) -> String {
 /// What a step acts on, in a few words; empty where its name says it all.
 pub(super) fn detail(step: &PlanStep) -> String {
     let what = match &step.action {
-        Action::PurgeCache(on) | Action::Resync(on) | Action::Split(on) | Action::Delete(on) => {
+        Action::PurgeCache(on) | Action::Split(on) | Action::AbortSplit(on) | Action::Delete(on) => {
             on.volume.to_string()
         }
+        Action::Resync(resync) => resync.volume.to_string(),
         Action::Restore(restore) => match &restore.to {
             Some(to) => format!("{} to {}", restore.volume, to.display()),
             None => restore.volume.to_string(),

@@ -1,12 +1,12 @@
 //! The table of `resplit plan`: each step, what it acts on, the pair's status now and then, and how long it took last.
 
 use jiff::tz::TimeZone;
-use resplit_engine::protocol::PlanPreview;
+use resplit_engine::protocol::{HeldNow, PlanPreview};
 use resplit_operations::{
     action::Action,
     bound::Eviction,
     operation::QuiesceMode,
-    plan::{Plan, Purpose},
+    plan::{Plan, Purpose, Resource},
 };
 use resplit_steps::failure::Failure;
 use serde::Serialize;
@@ -16,7 +16,10 @@ use super::{
     text::{add, plain, width, wrap},
     units::{count, duration, minute},
 };
-use crate::output::{Tone, View};
+use crate::{
+    collisions::Collision,
+    output::{Tone, View},
+};
 
 /// What `plan --json` prints.
 #[derive(Debug, Serialize)]
@@ -28,16 +31,23 @@ pub(crate) struct Document<'a> {
     plan: &'a str,
     #[serde(flatten)]
     preview: &'a PlanPreview,
+    /// Operations that fire meanwhile and need the same.
+    collisions: &'a [Collision],
 }
 
 /// The plan and its preview as one document.
-pub(crate) fn document<'a>(plan: &'a Plan, preview: &'a PlanPreview) -> Document<'a> {
+pub(crate) fn document<'a>(
+    plan: &'a Plan,
+    preview: &'a PlanPreview,
+    collisions: &'a [Collision],
+) -> Document<'a> {
     Document {
         operation: plan.operation.as_str(),
         purpose: plan.purpose,
         coordinator: plan.coordinator.as_str(),
         plan: plan.hash(),
         preview,
+        collisions,
     }
 }
 
@@ -74,10 +84,43 @@ pub(crate) fn table(plan: &Plan, preview: &PlanPreview, view: &View) -> String {
             text.push_str(&columns.note(&note, view));
         }
     }
-    for wait in &preview.waits {
-        add(&mut text, format_args!("\n  {}\n", wrap(&format!("waits: {}", plain(wait)), view.width - 2, 2)));
+    let mut below = Vec::new();
+    if let Some(expected) = preview.expected_ms {
+        below.push(format!("takes about {}, as last time", duration(expected)));
+    }
+    below.extend(preview.kept.iter().map(|kept| format!("kept: {kept}")));
+    for HeldNow { what, run, coordinator, since } in &preview.waits {
+        let since = minute(*since, &view.zone);
+        below.push(format!("waits: {what}, held by run {run} of {coordinator} since {since}"));
+    }
+    text + &lines_below(&below, view)
+}
+
+/// Lines that follow the table.
+fn lines_below(lines: &[String], view: &View) -> String {
+    let mut text = String::new();
+    for line in lines {
+        add(&mut text, format_args!("\n  {}\n", wrap(&plain(line), view.width - 2, 2)));
     }
     text
+}
+
+/// Operations that fire while the plan is at work, and need what it needs.
+pub(crate) fn collisions(found: &[Collision], view: &View) -> String {
+    let told = |collision: &Collision| {
+        let what = collision.resources.iter().map(|resource| match resource {
+            Resource::Volume(volume) => format!("volume {volume}"),
+            Resource::Drive(library) => format!("a drive of {library}"),
+        });
+        let what: Vec<_> = what.collect();
+        let at = minute(collision.at, &view.zone);
+        format!(
+            "collides: operation {} fires at {at} and needs {}, too",
+            collision.operation,
+            what.join(", ")
+        )
+    };
+    lines_below(&found.iter().map(told).collect::<Vec<_>>(), view)
 }
 
 /// Why the plan cannot succeed, and what to do, for standard error.

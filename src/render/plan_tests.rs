@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use resplit_operations::{
-    action::{Quiesce, RecordStep, Retry, VolumeStep},
+    action::{Quiesce, RecordStep, ResyncStep, Retry, VolumeStep},
     bound::{Binding, BoundPair},
     operation::On,
     pair::{PairRef, PairStatus},
@@ -24,6 +24,7 @@ fn site() -> Site {
     let host = |name: &str| (name.into(), Host::local(format!("/s/{name}")));
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
     let pair = |group: &str, path: &str| Pair {
+        pace: None,
         copy_group: group.into(),
         secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
         settings: BTreeMap::new(),
@@ -32,11 +33,15 @@ fn site() -> Site {
         driver: PairDriverKind::Directory,
         primary: at("fileserver", "/srv/documents"),
         qemu: None,
+        lvm: None,
+        behind: None,
+        of: None,
         pairs: vec![pair("VG01,vol01", "/m/0"), pair("VG02,vol01", "/m/1")],
         settings: BTreeMap::new(),
         declared: None,
     };
     Site {
+        neighbours: BTreeMap::new(),
         hosts: BTreeMap::from([host("backupserver"), host("fileserver")]),
         volumes: BTreeMap::from([("documents".into(), volume)]),
         libraries: BTreeMap::new(),
@@ -54,7 +59,7 @@ fn plan() -> Plan {
         RecordStep { volumes: vec!["documents".into()], mode: QuiesceMode::Online, tape_wanted: false };
     let actions = [
         ("purge-cache", "backupserver", Action::PurgeCache(volume())),
-        ("resync", "fileserver", Action::Resync(volume())),
+        ("resync", "fileserver", Action::Resync(ResyncStep { volume: "documents".into(), pace: None })),
         ("quiesce", "fileserver", Action::Quiesce(quiesce)),
         ("split", "fileserver", Action::Split(volume())),
         (
@@ -121,7 +126,7 @@ fn preview(plan: &Plan) -> PlanPreview {
     let pairs = BTreeMap::from([("documents".into(), bound)]);
     let binding = Binding { pairs, evictions: vec![eviction], ..Binding::default() };
     let rows = plan.steps().iter().map(row).collect();
-    PlanPreview { binding, refusals: Vec::new(), waits: Vec::new(), rows }
+    PlanPreview { binding, rows, ..PlanPreview::default() }
 }
 
 #[test]

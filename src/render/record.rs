@@ -135,6 +135,10 @@ pub(crate) fn detail(host: &HostId, record: &Record, view: &View) -> String {
     text
 }
 
+/// A record of a test.
+#[cfg(test)]
+pub(crate) use tests::record as example;
+
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
@@ -146,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn record() -> Record {
+    pub(crate) fn record() -> Record {
         let report = CopyReport { entries: 24, bytes: 1_258_291, ..CopyReport::default() };
         let image = Image {
             source: None,

@@ -88,6 +88,12 @@ impl Context<'_> {
         self.binding.pairs.get(volume).ok_or_else(missing)
     }
 
+    /// The pairs whose images this host can mount: of several targets, those that are here.
+    pub fn mountable(&self) -> impl Iterator<Item = &BoundPair> {
+        let any = self.binding.pairs.values().any(|bound| bound.secondary_host == *self.host);
+        self.binding.pairs.values().filter(move |bound| !any || bound.secondary_host == *self.host)
+    }
+
     /// The driver of a volume's pairs.
     pub fn pair_driver(&self, volume: &VolumeId) -> Result<&dyn PairDriver, Failure> {
         let missing = || Failure::permanent(format!("the plan's site has no volume '{volume}'"));

@@ -5,11 +5,19 @@
 //! again the engines open their stores with all that was acknowledged, finish or give up what was begun, and leave
 //! nothing behind; and the next run succeeds.
 //!
-//! A sample is tried, drawn by a seed; `RESPLIT_SOAK=600` goes on for so many seconds, and `RESPLIT_FAULT='state, 17'` (the
+//! Which calls is drawn by a seed. Every call in its turn, of one engine in one process, is made to fail by
+//! `engine/tests/faults`; here are whole programs, two hosts, their sockets and processes; and what is held still or
+//! mounted while the disk with the state fails.
+//!
+//! A sample is tried; `RESPLIT_SOAK=600` goes on for so many seconds, and `RESPLIT_FAULT='state, 17'` (the
 //! place and the number of a fault) tries one alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bed;
+mod held;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../outside/mounted.rs"]
+mod mounted;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../outside/site.rs"]
 mod site;

@@ -106,7 +106,9 @@ impl Nightly {
     }
 
     fn status(&self) -> String {
-        self.site.json(&["pair", "status"])[0]["state"]["status"].as_str().unwrap().to_owned()
+        let pairs = self.site.json(&["pair", "status"]);
+        let ours = pairs.as_array().unwrap().iter().find(|pair| pair["pair"]["copy_group"] == "VG01,vol01");
+        ours.unwrap()["state"]["status"].as_str().unwrap().to_owned()
     }
 }
 
@@ -143,6 +145,31 @@ fn the_classic_script_is_one_operation() {
     assert_eq!(nightly.status(), "PAIR");
     let said = nightly.site.output(&["restore", "nightly", "--yes"]);
     assert!(!said.status.success(), "{}", told(&said));
+}
+
+#[test]
+fn the_pair_behind_is_at_rest_before_the_one_in_front_is_copied() {
+    let nightly = Nightly::new();
+    fs::File::create(nightly.site.path("t.img")).unwrap().set_len(8 << 20).unwrap();
+    let volume = |side: &str| nightly.site.path(&format!("{side}.img")).display().to_string();
+    nightly.array(&["array", "add", "VG02", "vol01", "shadow-image", &volume("s"), &volume("t")]);
+    nightly.array(&["paircreate", "-IM0", "-g", "VG02", "-vl"]);
+    let path = nightly.site.path("site.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let settings = text.lines().find(|line| line.contains("copy_type:")).unwrap();
+    let second = format!(
+        "  second:\n    driver: cci\n    primary: {{ host: backup, path: second }}\n    behind: \"VG01,vol01\"\n{settings}\n    \
+         pairs:\n      - {{ copy_group: \"VG02,vol01\", secondary: {{ host: backup, path: pairs/1 }} }}\n"
+    );
+    fs::write(&path, format!("{}\n{second}", text.trim_end())).unwrap();
+    nightly.site.succeed(&["check"]);
+    let said = nightly.site.fail(&["plan", "nightly"], 4);
+    assert!(said.contains("VG02,vol01, the pair behind it, is PAIR, not PSUS or SMPL"), "{said}");
+    assert!(said.contains("resplit pair split VG02,vol01"), "{said}");
+    nightly.site.fail(&["run", "nightly"], 4);
+    assert_eq!(nightly.status(), "PSUS", "nothing was done");
+    nightly.array(&["pairsplit", "-IM0", "-g", "VG02"]);
+    nightly.site.succeed(&["plan", "nightly"]);
 }
 
 #[test]

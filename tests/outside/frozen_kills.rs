@@ -12,7 +12,7 @@ use crate::{
     site::{Site, kill, told},
 };
 
-const LONG: &str = "hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n";
+pub(crate) const LONG: &str = "hooks: { in_window: [ { argv: [sleep, '2'] } ] }\n";
 
 /// The ID of the group that a process belongs to.
 fn group(pid: i32) -> i32 {
@@ -44,7 +44,7 @@ fn engines_whose_process_groups_are_killed_inside_the_window_leave_nothing_froze
 }
 
 /// Kills engines and watchdog such that neither notices the other's end: it stays frozen.
-fn freeze_for_good(site: &Site, mounted: &Mounted) {
+pub(crate) fn freeze_for_good(site: &Site, mounted: &Mounted) {
     let writer = Writer::new(mounted.path().join("written"));
     let run = site.spawn(&["run", "documents"]);
     let _ = writer.until_still();

@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// The example, with its file system mounted; nothing where the machine cannot.
-struct Volume {
+pub(crate) struct Volume {
     // Unmounted before the site goes.
     mounted: Option<Mounted>,
-    site: Site,
+    pub(crate) site: Site,
 }
 
 impl Volume {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !Mounted::is_possible() {
             eprintln!("skipped: only root can mount a file system");
             return None;
@@ -49,7 +49,7 @@ impl Volume {
         drop(self.mounted.take());
     }
 
-    fn tree(&self) -> PathBuf {
+    pub(crate) fn tree(&self) -> PathBuf {
         self.site.path("mounted")
     }
 

@@ -41,6 +41,23 @@ fn a_tape_round_trip_gives_the_ids_of_the_field() {
 }
 
 #[test]
+fn each_host_counts_its_own_ids_and_keeps_those_of_the_source() {
+    let alone = "protect: { filesystem: documents, volumes: [documents] }\n";
+    let site = Site::new(TWO_PAIRS, &[("alone", alone), ("documents", DOCUMENTS)]);
+    small_tree(&site.path("documents"));
+    site.succeed(&["run", "alone"]);
+    site.succeed(&["run", "alone"]);
+    assert_eq!(ledger(&site, "fileserver"), ["1/1 disk", "2/2 disk"]);
+    site.succeed(&["run", "documents"]);
+    assert_eq!(ledger(&site, "fileserver"), ["2/2 disk", "3/3 disk"]);
+    assert_eq!(ledger(&site, "backupserver"), ["1/3 disk", "2/3 tape"]);
+    site.succeed(&["restore", "documents", "--from", "tape", "--yes"]);
+    assert_eq!(ledger(&site, "backupserver").last().unwrap(), "3/3 disk");
+    assert_eq!(ledger(&site, "fileserver").last().unwrap(), "4/3 disk");
+    site.assert_clean();
+}
+
+#[test]
 fn a_locked_generation_is_passed_over_until_it_is_unlocked() {
     let three = TWO_PAIRS.replace(
         "libraries:",

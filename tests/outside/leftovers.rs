@@ -135,7 +135,7 @@ fn a_resync_that_was_killed_leaves_a_pair_that_is_listed() {
 }
 
 /// Kills both engines while the tape is written, and takes the coordinator's state away.
-fn lose_the_coordinator(site: &Site) {
+pub(crate) fn lose_the_coordinator(site: &Site) {
     let noise = (0..8u32 << 20).flat_map(|i| (i.wrapping_mul(2_654_435_761) ^ (i << 7)).to_le_bytes());
     let noise: Vec<u8> = noise.collect();
     fs::create_dir_all(site.path("documents")).unwrap();

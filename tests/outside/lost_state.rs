@@ -23,13 +23,47 @@ fn lose(site: &Site) {
     }
 }
 
-fn of_kind<'l>(left: &'l Value, kind: &str) -> Vec<&'l Value> {
+pub(crate) fn of_kind<'l>(left: &'l Value, kind: &str) -> Vec<&'l Value> {
     left.as_array().unwrap().iter().filter(|row| row["kind"] == kind).collect()
 }
 
 fn lives(pid: i32) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+#[test]
+fn a_host_that_has_lost_its_state_gives_no_backup_id_again_that_another_host_knows() {
+    let site = Site::small();
+    for text in ["first", "second"] {
+        fs::write(site.path("documents/a.txt"), text).unwrap();
+        site.succeed(&["run", "documents"]);
+    }
+    stop_engines(&site);
+    fs::remove_dir_all(site.path("state")).unwrap();
+    fs::write(site.path("documents/a.txt"), "third").unwrap();
+    site.succeed(&["run", "documents"]);
+    let ids: Vec<String> =
+        site.catalog("fileserver").iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["0000000003"]);
+    // So that the newest of all is still told from the others by its ID.
+    fs::write(site.path("documents/a.txt"), "ruined").unwrap();
+    site.succeed(&["restore", "documents", "--from", "tape", "--yes"]);
+    assert_eq!(fs::read_to_string(site.path("documents/a.txt")).unwrap(), "third");
+    assert_eq!(site.json(&["leftovers"]).as_array().map(Vec::len), Some(0));
+}
+
+/// Ends the engines in order, and waits until they have ended.
+fn stop_engines(site: &Site) {
+    let engines = site.engines();
+    for pid in &engines {
+        kill(*pid, "TERM");
+    }
+    let began = Instant::now();
+    while engines.iter().any(|pid| lives(*pid)) {
+        assert!(began.elapsed() < Duration::from_secs(30), "an engine does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

@@ -2,14 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod aborts;
 mod accepted;
 mod another_boot;
 mod array;
 mod btrfs;
+mod cascade;
+mod catalogs;
+mod clocks;
 mod concurrent;
 mod damaged;
 mod drift;
 mod durable;
+mod foretold;
+mod found;
 mod freeze;
 mod frozen_kills;
 mod full;
@@ -19,6 +25,7 @@ mod kills;
 mod ledgers;
 mod leftovers;
 mod lost_state;
+mod lvm;
 mod mounted;
 mod operators;
 mod pairs;
@@ -30,3 +37,4 @@ mod restore;
 mod several;
 mod site;
 mod tape;
+mod targets;

@@ -43,7 +43,7 @@ pub(crate) fn after(plan: &Plan, action: &Action, binding: &mut Binding) {
 }
 
 /// Why pairs would reject what a plan asks of them: of each, the first step that it rejects.
-pub(crate) fn rejections(plan: &Plan, pairs: &BTreeMap<VolumeId, BoundPair>) -> Vec<Failure> {
+pub(super) fn rejections(plan: &Plan, pairs: &BTreeMap<VolumeId, BoundPair>) -> Vec<Failure> {
     let mut pairs = pairs.clone();
     let mut failures = Vec::new();
     for step in plan.graph().node_weights() {

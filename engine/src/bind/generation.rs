@@ -3,21 +3,36 @@
 
 use std::collections::BTreeMap;
 
-use resplit_operations::bound::Binding;
+use resplit_operations::{bound::Binding, ids::VolumeId, site::targets::LOCAL};
 use resplit_steps::failure::Failure;
 
-use super::{Known, foreseen};
+use super::{Known, foreseen, neighbours};
 
-/// Binds every volume of a backup to the pair of one generation.
+/// Binds every volume of a backup to the pair of one generation; where there are several targets, each for itself. A
+/// generation that is asked for is that of the volumes' own pairs, if they are among them.
 pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
-    let volumes: Vec<_> = known.plan.site.volumes.keys().cloned().collect();
-    if volumes.is_empty() {
-        return Ok(());
+    let mut targets: BTreeMap<&str, Vec<&VolumeId>> = BTreeMap::new();
+    for (id, volume) in &known.plan.site.volumes {
+        targets.entry(volume.target(id)).or_default().push(id);
     }
+    binding.order = next_order(known);
+    let has_local = targets.contains_key(LOCAL);
+    for (target, volumes) in targets {
+        let asked = known.options.generation.filter(|_| target == LOCAL || !has_local);
+        choose_of(known, &volumes, asked, binding)?;
+    }
+    Ok(())
+}
+
+fn choose_of(
+    known: &Known<'_>,
+    volumes: &[&VolumeId],
+    asked: Option<u32>,
+    binding: &mut Binding,
+) -> Result<(), Failure> {
     let count = volumes.iter().map(|volume| known.plan.pairs(volume).len()).min().unwrap_or(0);
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    binding.order = next_order(known);
-    if let Some(wanted) = known.options.generation {
+    if let Some(wanted) = asked {
         if wanted >= count {
             let text = format!(
                 "there is no generation {wanted}: the pairs are numbered 0 to {}",
@@ -25,13 +40,13 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
             );
             return Err(Failure::refused(text).with_help("resplit pair list"));
         }
-        let _ = usable(known, wanted)?;
-        return take(known, binding, wanted, "asked for");
+        let _ = usable(known, volumes, wanted)?;
+        return take(known, volumes, binding, wanted, "asked for");
     }
     let mut best: Option<(u64, u32)> = None;
     let mut refusals = Vec::new();
     for generation in 0..count {
-        match usable(known, generation) {
+        match usable(known, volumes, generation) {
             Ok(backed_up) => {
                 best = Some(best.map_or((backed_up, generation), |best| best.min((backed_up, generation))));
             }
@@ -39,7 +54,9 @@ pub(super) fn choose(known: &Known<'_>, binding: &mut Binding) -> Result<(), Fai
         }
     }
     match best {
-        Some((_, generation)) => take(known, binding, generation, "least recently backed up, not locked"),
+        Some((_, generation)) => {
+            take(known, volumes, binding, generation, "least recently backed up, not locked")
+        }
         None => {
             let reasons: Vec<_> = refusals.iter().map(|failure| failure.message.as_str()).collect();
             let helps: Vec<_> = refusals.iter().filter_map(|failure| failure.help.as_deref()).collect();
@@ -63,10 +80,11 @@ pub(super) fn next_order(known: &Known<'_>) -> u64 {
 pub(super) fn choose_for_tape(known: &Known<'_>, binding: &mut Binding) -> Result<(), Failure> {
     let source = binding.source.as_ref().map(|source| &source.record.origin.images);
     let first = source.and_then(|images| images.first()).map(|image| image.generation);
-    if let Some(generation) =
-        first.filter(|generation| known.options.generation.is_none() && usable(known, *generation).is_ok())
-    {
-        return take(known, binding, generation, "the pair that it was backed up to");
+    let volumes: Vec<_> = known.plan.site.volumes.keys().collect();
+    let free =
+        |generation: &u32| known.options.generation.is_none() && usable(known, &volumes, *generation).is_ok();
+    if let Some(generation) = first.filter(free) {
+        return take(known, &volumes, binding, generation, "the pair that it was backed up to");
     }
     let order = binding.order;
     choose(known, binding)?;
@@ -75,26 +93,33 @@ pub(super) fn choose_for_tape(known: &Known<'_>, binding: &mut Binding) -> Resul
     Ok(())
 }
 
-fn take(known: &Known<'_>, binding: &mut Binding, generation: u32, reason: &str) -> Result<(), Failure> {
-    for volume in known.plan.site.volumes.keys() {
-        let _ = binding.pairs.insert(volume.clone(), known.bound(volume, generation, reason)?);
+fn take(
+    known: &Known<'_>,
+    volumes: &[&VolumeId],
+    binding: &mut Binding,
+    generation: u32,
+    reason: &str,
+) -> Result<(), Failure> {
+    for volume in volumes {
+        let _ = binding.pairs.insert((*volume).clone(), known.bound(volume, generation, reason)?);
     }
     Ok(())
 }
 
 /// When a generation was last backed up, of whichever volume that is latest; or why it cannot be chosen.
-fn usable(known: &Known<'_>, generation: u32) -> Result<u64, Failure> {
+fn usable(known: &Known<'_>, volumes: &[&VolumeId], generation: u32) -> Result<u64, Failure> {
     let mut latest = 0;
     let mut pairs = BTreeMap::new();
-    for volume in known.plan.site.volumes.keys() {
+    for volume in volumes {
         let bound = known.bound(volume, generation, "")?;
         let group = &bound.pair.copy_group;
         if let Some(kept) = known.kept(group) {
             return Err(kept);
         }
         latest = latest.max(known.state(group)?.backed_up);
-        let _ = pairs.insert(volume.clone(), bound);
+        let _ = pairs.insert((*volume).clone(), bound);
     }
-    let rejected = foreseen::rejections(known.plan, &pairs).into_iter().next();
+    let rejected = foreseen::rejections(known.plan, &pairs).into_iter();
+    let rejected = rejected.chain(neighbours::refusals(known, &pairs)).next();
     rejected.map_or(Ok(latest), Err)
 }

@@ -22,10 +22,11 @@ mod cartridge;
 mod drift;
 mod foreseen;
 mod generation;
+mod neighbours;
 mod pairs;
 mod source;
 
-pub(crate) use foreseen::{after, rejections};
+pub(crate) use foreseen::after;
 
 /// Everything that is decided from.
 pub(crate) struct Known<'a> {
@@ -57,10 +58,15 @@ pub(crate) async fn bind(
     if let Some(seen) = seen {
         engine.leases.outrun(&engine.store, seen)?;
     }
+    let records = worlds.values().flat_map(|world| &world.catalog);
+    let own = records.filter(|record| record.origin.source_host == engine.host);
+    if let Some(seen) = own.map(|record| record.origin.original_id).max() {
+        engine.outrun(seen);
+    }
     let known = Known { plan, options, worlds: &worlds, run, tape_bound };
     let binding = decide(&known)?;
-    if let Some(rejected) = foreseen::rejections(plan, &binding.pairs).into_iter().next() {
-        return Err(rejected);
+    if let Some(refused) = refusals(&known, &binding).into_iter().next() {
+        return Err(refused);
     }
     if let Some(accepted) = &options.accepted {
         accepted::check(accepted, &binding)?;
@@ -68,7 +74,14 @@ pub(crate) async fn bind(
     Ok(binding)
 }
 
-/// Binds a plan to the world. Pure. Whether the pairs admit what the plan asks of them is for [`rejections`].
+/// Why the chosen pairs, or those around them, do not admit what the plan asks. Pure.
+pub(crate) fn refusals(known: &Known<'_>, binding: &Binding) -> Vec<Failure> {
+    let mut failures = foreseen::rejections(known.plan, &binding.pairs);
+    failures.extend(neighbours::refusals(known, &binding.pairs));
+    failures
+}
+
+/// Binds a plan to the world. Pure. Whether the pairs admit what the plan asks of them is for [`refusals`].
 pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
     let mut binding = Binding { force: known.options.force, ..Binding::default() };
     match known.plan.purpose {
@@ -106,6 +119,20 @@ pub(crate) fn decide(known: &Known<'_>) -> Result<Binding, Failure> {
     Ok(binding)
 }
 
+/// Which pairs of the volumes are kept from being overwritten or restored, and since when.
+pub(crate) fn kept(known: &Known<'_>) -> Vec<String> {
+    let pairs = known.plan.site.volumes.keys().flat_map(|volume| known.plan.pairs(volume));
+    let told = pairs.filter_map(|pair| {
+        let (record, kept) = known.kept_by(&pair.copy_group)?;
+        let since = match &record.lock {
+            Some(lock) => lock.since,
+            None => record.entered,
+        };
+        Some(format!("{}, since {}", kept.message, since.strftime("%F %H:%M UTC")))
+    });
+    told.collect()
+}
+
 impl Known<'_> {
     /// All records of all hosts, with their host.
     fn records(&self) -> impl Iterator<Item = (&HostId, &Record)> {
@@ -123,16 +150,20 @@ impl Known<'_> {
 
     /// Why a pair must not be overwritten or restored now, if so.
     fn kept(&self, group: &CopyGroup) -> Option<Failure> {
+        self.kept_by(group).map(|(_, kept)| kept)
+    }
+
+    /// The record that keeps a pair, and why.
+    fn kept_by(&self, group: &CopyGroup) -> Option<(&Record, Failure)> {
         for (host, record) in self.records().filter(|(_, record)| record.is_on(group)) {
             let id = record.id;
             if let Some(lock) =
                 record.lock.as_ref().filter(|lock| lock.run.is_none() || lock.run.as_ref() != self.run)
             {
                 let by = lock.run.as_ref().map_or("an operator".to_owned(), |run| format!("run {run}"));
-                return Some(
-                    Failure::refused(format!("{group} is locked with backup {id} of {host} by {by}"))
-                        .with_help(format!("resplit catalog unlock {host}:{id}")),
-                );
+                let text = format!("{group} is locked with backup {id} of {host} by {by}");
+                let help = format!("resplit catalog unlock {host}:{id}");
+                return Some((record, Failure::refused(text).with_help(help)));
             }
             let pending = record.is_current() && record.tape == TapeState::Wanted && !self.is_settled(record);
             if pending && Some(&record.origin.run) != self.run {
@@ -143,7 +174,7 @@ impl Known<'_> {
                 let text = format!(
                     "{group} holds backup {id} of {host}, which is wanted on tape and is not there yet"
                 );
-                return Some(Failure::refused(text).with_help(help));
+                return Some((record, Failure::refused(text).with_help(help)));
             }
         }
         None

@@ -5,7 +5,7 @@ use resplit_operations::{
     ids::HostId,
     pair::PairStatus,
     plan::Purpose,
-    record::{Medium, Record},
+    record::{Medium, Record, newest},
 };
 use resplit_steps::failure::Failure;
 
@@ -61,9 +61,12 @@ fn choose(known: &Known<'_>, tape: bool) -> Result<SourceRecord, Failure> {
         |record: &Record| record.is_current() && is_on(record, tape) && record.origin.operation == *operation;
     let found = |host: &HostId, record: &Record| SourceRecord { host: host.clone(), record: record.clone() };
     let Some(selector) = &known.options.backup else {
-        let newest = known.records().filter(|(_, record)| right(record)).max_by_key(|(host, record)| {
-            (record.origin.started, **host == known.plan.coordinator, record.id)
-        });
+        let ours = |record: &Record| {
+            record.origin.images.iter().any(|image| known.plan.site.volumes.contains_key(&image.volume))
+        };
+        let mut all: Vec<_> = known.records().filter(|(_, record)| right(record) && ours(record)).collect();
+        all.sort_by_key(|(host, record)| (**host == known.plan.coordinator, record.id));
+        let newest = newest(all, |(_, record)| &record.origin);
         let none = || {
             Failure::refused(format!("there is no backup of {operation} {medium}"))
                 .with_help("resplit catalog list")

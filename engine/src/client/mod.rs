@@ -33,10 +33,10 @@ pub use self::{
 };
 use crate::{
     protocol::{
-        Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoversRequest,
-        Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released, Repair, RepairRequest,
-        RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey, SurveyRequest, World,
-        WorldRequest,
+        Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
+        Leftover, LeftoversRequest, Placed, PlanPreview, RecordVerb, Recovery, ReleaseRequest, Released,
+        Repair, RepairRequest, RunDetail, RunSummary, RunsQuery, StepMessage, StepRequest, Submit, Survey,
+        SurveyRequest, World, WorldRequest,
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
@@ -180,12 +180,18 @@ impl Client {
         self.get("/v1/catalog".to_owned()).await
     }
 
-    /// Locks, unlocks or waives a record.
+    /// Enters an exported record, if its pairs still hold what it describes.
+    pub async fn enter(&self, request: &EnterRequest) -> Answered<Entered> {
+        self.post("/v1/catalog", request, LARGE_BODY).await
+    }
+
+    /// Locks, unlocks, waives or deletes a record; gives it as it is then, or was.
     pub async fn record(&self, id: BackupId, verb: RecordVerb) -> Answered<Record> {
         let verb = match verb {
             RecordVerb::Lock => "lock",
             RecordVerb::Unlock => "unlock",
             RecordVerb::Waive => "waive",
+            RecordVerb::Delete => "delete",
         };
         self.act(Method::POST, format!("/v1/catalog/{id}/{verb}")).await
     }

@@ -123,7 +123,7 @@ impl Site {
         let (paths, to) = if files { (paths.collect(), Some(self.path("out"))) } else { (Vec::new(), None) };
         let id = OperationId::from("documents");
         let operation = &self.checked.operations[&id];
-        let request = RestoreRequest { from, paths, to };
+        let request = RestoreRequest { from, paths, to, volume: None };
         let plan = compile::restore(&self.checked.site, &self.root(), &id, operation, &request).unwrap();
         let on = |record: &&Record| match from {
             RestoreFrom::Disk => matches!(record.medium, Medium::Disk) && record.is_current(),

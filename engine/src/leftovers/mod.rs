@@ -1,6 +1,8 @@
 //! What resplit made on this host and has not undone: as the store knows it, and as it is found by looking. What belongs
 //! to a run that is not over is never undone here.
 
+mod freezes;
+mod images;
 mod known;
 mod pairs;
 mod runs;
@@ -52,6 +54,8 @@ enum Undo {
     Tell,
     RemoveFile(PathBuf),
     RemoveDirectory(PathBuf),
+    CloseImages(PathBuf),
+    Thaw(PathBuf),
     EndCommand(Running),
     EndWatchdog(Watchdog),
     /// By what an operator does: the run is resumed if it can be and that helps, else this.

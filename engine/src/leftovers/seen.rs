@@ -1,4 +1,4 @@
-//! What is found by looking: staging files, frozen file systems, processes, and what commands left.
+//! What is found by looking: staging files, mounted images, frozen file systems, processes, and what commands left.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use resplit_operations::ids::RunId;
 use resplit_steps::{contract::Obligation, drivers::shim::commands_in, failure::Failure};
 
-use super::{Found, Undo};
+use super::{Found, Undo, freezes, images};
 use crate::{
     engine::Engine,
     protocol::{LeftoverKind, LeftoversRequest},
@@ -23,8 +23,9 @@ pub(super) fn seen(
     known: &[Found],
 ) -> Result<Vec<Found>, Failure> {
     let mut found = staging(engine, known)?;
+    found.extend(images::images(engine, known)?);
     found.extend(commands(engine));
-    found.extend(freezes(engine, request, known));
+    found.extend(freezes::freezes(engine, request, known));
     Ok(found)
 }
 
@@ -81,6 +82,7 @@ fn run_of(path: &Path) -> Option<RunId> {
     let name = path.file_name()?.to_str()?;
     let rest = ["import-", "export-"].iter().find_map(|kind| name.strip_prefix(kind))?;
     let run = [".json", ".partial"].iter().find_map(|end| rest.strip_suffix(end))?;
+    let run = run.split('+').next().unwrap_or(run);
     (!run.is_empty()).then(|| RunId(run.to_owned()))
 }
 
@@ -124,62 +126,6 @@ fn commands(engine: &Engine) -> Vec<Found> {
         }
     }
     found
-}
-
-/// File systems that are frozen although no duty says so, and watchdogs that hold one for nobody.
-fn freezes(engine: &Engine, request: &LeftoversRequest, known: &[Found]) -> Vec<Found> {
-    let owed: BTreeSet<PathBuf> = known.iter().filter_map(|found| frozen_path(&found.undo)).collect();
-    let all: BTreeSet<&PathBuf> = request.filesystems.union(&owed).collect();
-    let mut found = Vec::new();
-    let watchdogs = if all.is_empty() { Ok(Vec::new()) } else { engine.windows.watchdogs() };
-    let watchdogs = watchdogs.unwrap_or_else(|failure| {
-        found.push(Found::untold(LeftoverKind::Process, "watchdogs", failure));
-        Vec::new()
-    });
-    for watchdog in watchdogs.iter().filter(|watchdog| all.contains(&watchdog.filesystem)) {
-        let path = watchdog.filesystem.display();
-        if watchdog.is_orphan {
-            found.push(Found {
-                kind: LeftoverKind::Process,
-                key: format!("watchdog {path}"),
-                what: format!(
-                    "a watchdog of {path} that no engine holds runs as process {}",
-                    watchdog.process.pid
-                ),
-                since: None,
-                run: None,
-                undo: Undo::EndWatchdog(watchdog.clone()),
-            });
-        }
-    }
-    // What a watchdog holds is in a window: it is thawed when that ends, and to try it would only wait.
-    let held = |path: &PathBuf| watchdogs.iter().any(|watchdog| watchdog.filesystem == *path);
-    for path in request.filesystems.iter().filter(|path| !owed.contains(*path) && !held(path)) {
-        let (what, undo) = match engine.windows.is_frozen(path) {
-            Ok(false) => continue,
-            Ok(true) => (
-                format!("{} is frozen, and no run of this host has frozen it", path.display()),
-                Undo::by(format!("if nobody holds it, as root: fsfreeze --unfreeze {}", path.display())),
-            ),
-            Err(failure) => {
-                found.push(Found::untold(LeftoverKind::Freeze, &path.display().to_string(), failure));
-                continue;
-            }
-        };
-        let key = path.display().to_string();
-        found.push(Found { kind: LeftoverKind::Freeze, key, what, since: None, run: None, undo });
-    }
-    found
-}
-
-fn frozen_path(undo: &Undo) -> Option<PathBuf> {
-    match undo {
-        Undo::Duty(duty) => match &duty.obligation {
-            Obligation::Thaw { filesystem } => Some(filesystem.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 #[cfg(test)]

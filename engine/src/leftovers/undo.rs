@@ -6,7 +6,7 @@ use resplit_operations::{
     ids::{BackupId, RunId},
     record::CatalogChange,
 };
-use resplit_steps::failure::Failure;
+use resplit_steps::{drivers::mounts, failure::Failure};
 
 use super::{Undo, look};
 use crate::{
@@ -63,6 +63,8 @@ fn undo_here(engine: &Arc<Engine>, run: Option<&RunId>, undo: &Undo) -> Result<(
         }
         (Undo::RemoveFile(path), _) => removed(path, fs::remove_file(path)),
         (Undo::RemoveDirectory(path), _) => removed(path, fs::remove_dir_all(path)),
+        (Undo::CloseImages(at), _) => mounts::close(at).map(drop),
+        (Undo::Thaw(filesystem), _) => engine.windows.thaw(filesystem).map(drop),
         (Undo::EndCommand(running), _) => running.end(),
         (Undo::EndWatchdog(watchdog), _) => watchdog.end(),
         // Never releasable, and told elsewhere.

@@ -4,11 +4,12 @@ use super::Lease;
 use resplit_operations::bound::Binding;
 use resplit_operations::ids::HostId;
 use resplit_operations::ids::LibraryId;
+use resplit_operations::ids::RunId;
 use resplit_operations::ids::StepId;
 use resplit_operations::ids::VolumeId;
 use resplit_operations::pair::PairRef;
 use resplit_operations::pair::PairState;
-use resplit_operations::record::{Record, VolumeSource};
+use resplit_operations::record::{ExportFile, Record, VolumeSource};
 use resplit_operations::site::Library;
 use resplit_operations::site::PairDriverKind;
 use resplit_steps::contract::Preview;
@@ -20,16 +21,35 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a plan would do now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanPreview {
     /// What it would be bound to, as far as it can be.
     pub binding: Binding,
     /// Why it cannot succeed from the present state; empty if it can.
     pub refusals: Vec<Failure>,
     /// What would be waited for: who holds which lease.
-    pub waits: Vec<String>,
+    pub waits: Vec<HeldNow>,
+    /// Which pairs of the volumes are kept from being overwritten or restored, by whom and since when.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// How long it takes if each step takes as long as last time, in milliseconds; `None` if a step was never done.
+    #[serde(default)]
+    pub expected_ms: Option<u64>,
     /// One row for each step, in topological order.
     pub rows: Vec<PreviewRow>,
+}
+
+/// A lease that a plan would wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldNow {
+    /// What is held, in words.
+    pub what: String,
+    /// By which run; its name begins with its operation's.
+    pub run: RunId,
+    /// The host that coordinates that run.
+    pub coordinator: HostId,
+    /// Since when.
+    pub since: jiff::Timestamp,
 }
 
 /// One step of a preview.
@@ -143,4 +163,24 @@ pub enum RecordVerb {
     Unlock,
     /// Give up on having it on tape: its pairs may be chosen again.
     Waive,
+    /// Forget it. What it describes stays where it is, until that is overwritten.
+    Delete,
+}
+
+/// Asks a host to enter an exported record into its catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnterRequest {
+    /// What was exported.
+    pub file: ExportFile,
+    /// The pairs of its volumes, each with the volume's driver, as the site has them now.
+    pub pairs: Vec<(PairDriverKind, PairRef)>,
+}
+
+/// How that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The record as it is in the catalog.
+    pub record: Record,
+    /// Whether it was there already.
+    pub was_there: bool,
 }

@@ -8,6 +8,7 @@ use petgraph::graph::NodeIndex;
 use resplit_operations::{action::Action, record::CatalogChange};
 use resplit_steps::{
     contract::{Intent, Outcome},
+    drivers::clocks::Since,
     facts::{Facts, Window},
     failure::{Failure, FailureClass},
 };
@@ -105,7 +106,7 @@ impl Driver {
             StepEnd::Done { outcome, adopted } => {
                 let is_seen = adopted.is_none() && began_here.is_some();
                 if matches!(self.state.step(node).action, Action::Quiesce(_)) {
-                    let _ = self.opened.insert(node, Instant::now());
+                    let _ = self.opened.insert(node, Since::now());
                 }
                 self.conclude_done(transaction, node, &outcome)?;
                 let took_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use resplit_operations::{action::Action, bound::Binding, ids::HostId, operation::On, site::Site};
-use resplit_steps::{context::Work, contract::Intent, failure::Failure};
+use resplit_steps::{context::Work, contract::Intent, drivers::clocks::Since, failure::Failure};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
@@ -80,8 +80,8 @@ pub(crate) struct Driver {
     pub(super) held: usize,
     /// When each began, by the wall clock for people, and by one that nobody sets for how long it took.
     pub(super) began: BTreeMap<NodeIndex, (Timestamp, Instant)>,
-    /// When each quiesce that ended here opened its window, by a clock that nobody sets.
-    pub(super) opened: BTreeMap<NodeIndex, Instant>,
+    /// When each quiesce that ended here opened its window, by a clock that nobody sets and no suspend stops.
+    pub(super) opened: BTreeMap<NodeIndex, Since>,
     /// Tries of this turn of the run, which is what `retry` limits.
     pub(super) tries: BTreeMap<NodeIndex, u32>,
 }

@@ -3,10 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use resplit_operations::{
+    action::Action,
     ids::{HostId, RunId},
     pair::foresee,
     plan::{Purpose, Resource},
-    record::{CatalogChange, Medium, Record, TapeState},
+    record::{CatalogChange, Medium, Origin, Record, TapeState},
     site::Site,
 };
 use resplit_steps::failure::{Failure, FailureClass};
@@ -267,8 +268,29 @@ fn pairs(state: &RunState) -> Vec<String> {
 
 fn backup(state: &RunState, records: &[Record]) -> Vec<String> {
     let facts = &state.facts;
-    let Some(record) = &facts.record else { return vec![format!("{}: done", state.plan.operation)] };
-    let origin = &record.origin;
+    // Of several targets each has a record of its own.
+    let recorded = state.order().iter().filter(|node| matches!(state.step(**node).action, Action::Record(_)));
+    let made: Vec<_> =
+        recorded.filter_map(|node| state.row_of(*node).facts()?.record.as_ref().map(|r| &r.origin)).collect();
+    if made.is_empty() {
+        return vec![format!("{}: done", state.plan.operation)];
+    }
+    let mut lines: Vec<_> = made.into_iter().flat_map(|origin| recorded_as(state, records, origin)).collect();
+    if let Some(Record { medium: Medium::Tape(place), id, .. }) = &facts.on_tape {
+        let until =
+            place.expires.map_or_else(|| "for ever".to_owned(), |at| at.strftime("until %F").to_string());
+        lines.push(format!(
+            "  on tape: {} dataset {}, {}, as backup {id}, kept {until}",
+            place.barcode,
+            place.dataset,
+            size(place.bytes)
+        ));
+    }
+    lines
+}
+
+/// A backup, and where its images are.
+fn recorded_as(state: &RunState, records: &[Record], origin: &Origin) -> Vec<String> {
     let (entries, bytes) =
         origin.images.iter().fold((0, 0), |(e, b), image| (e + image.report.entries, b + image.report.bytes));
     let mut lines = vec![format!(
@@ -298,16 +320,6 @@ fn backup(state: &RunState, records: &[Record]) -> Vec<String> {
             let names = image.report.fuzzy.join(", ");
             lines.push(format!("  changed while it was copied: {} files: {names}", image.report.fuzzy_count));
         }
-    }
-    if let Some(Record { medium: Medium::Tape(place), id, .. }) = &facts.on_tape {
-        let until =
-            place.expires.map_or_else(|| "for ever".to_owned(), |at| at.strftime("until %F").to_string());
-        lines.push(format!(
-            "  on tape: {} dataset {}, {}, as backup {id}, kept {until}",
-            place.barcode,
-            place.dataset,
-            size(place.bytes)
-        ));
     }
     lines
 }

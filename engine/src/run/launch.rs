@@ -44,7 +44,7 @@ pub(crate) fn task(driver: &Driver, node: NodeIndex, attempt: u32) -> Task {
         attempt,
         site: Arc::clone(&driver.site),
         binding: Arc::clone(&driver.binding),
-        facts: driver.state.facts.clone(),
+        facts: driver.state.facts_of(node),
         token,
         window: window(driver, node),
     }

@@ -49,6 +49,8 @@ pub(crate) struct RunState {
     windows: Vec<(NodeIndex, NodeIndex)>,
     /// The quiesce of the window inside which a step stands, by node; quiesce and thaw are not inside.
     inside: Vec<Option<NodeIndex>>,
+    /// Whether more than one backup is recorded.
+    has_several_records: bool,
     /// What each step's needs have come to, by node.
     waits: Vec<Needs>,
     /// How many steps and edges were looked at.
@@ -91,10 +93,12 @@ impl RunState {
             finally,
             windows: Vec::new(),
             inside: vec![None; count],
+            has_several_records: false,
             waits: vec![Needs::default(); count],
             #[cfg(test)]
             visits: 0,
         };
+        state.has_several_records = state.those(|action| matches!(action, Action::Record(_))).len() > 1;
         state.find_windows();
         state.recount();
         state
@@ -259,6 +263,22 @@ impl RunState {
         self.order.iter().copied().filter(|node| seen[node.index()]).collect()
     }
 
+    /// What a step is told of the run. Where a run makes several backups, each goes its own way: then a step knows what the
+    /// steps before it have established, and nothing of the others. O(V+E) then, and else nothing.
+    pub(crate) fn facts_of(&self, node: NodeIndex) -> Facts {
+        if !self.has_several_records {
+            return self.facts.clone();
+        }
+        let before = self.reach(&[node], Direction::Incoming);
+        let mut facts = Facts::default();
+        for earlier in self.order.iter().filter(|earlier| before[earlier.index()] && **earlier != node) {
+            if let Some(established) = self.row_of(*earlier).facts().cloned() {
+                facts.add(established);
+            }
+        }
+        facts
+    }
+
     fn reach(&self, from: &[NodeIndex], direction: Direction) -> Vec<bool> {
         let mut seen = vec![false; self.order.len()];
         let mut open = from.to_vec();
@@ -288,7 +308,11 @@ impl RunState {
     /// The steps that do something to the pairs that were chosen, rather than to an image whose epoch they check.
     pub(crate) fn on_pairs(&self) -> Vec<NodeIndex> {
         self.those(|action| match action {
-            Action::PurgeCache(_) | Action::Resync(_) | Action::Split(_) | Action::Delete(_) => true,
+            Action::PurgeCache(_)
+            | Action::Resync(_)
+            | Action::Split(_)
+            | Action::AbortSplit(_)
+            | Action::Delete(_) => true,
             Action::TapeRestore(restore) => restore.to.is_none(),
             Action::Restore(restore) => restore.to.is_none(),
             _ => false,

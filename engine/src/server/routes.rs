@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     protocol::{
-        AnswerRequest, LeaseRequest, LeftoversRequest, Placed, RecordVerb, Refusal, RefusalKind,
-        ReleaseRequest, RepairRequest, RunsQuery, StepRequest, Submit, SurveyRequest, WorldRequest,
+        AnswerRequest, EnterRequest, LeaseRequest, LeftoversRequest, Placed, RecordVerb, Refusal,
+        RefusalKind, ReleaseRequest, RepairRequest, RunsQuery, StepRequest, Submit, SurveyRequest,
+        WorldRequest,
     },
     service::Service,
 };
@@ -41,7 +42,7 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/runs/{run}/cancel", post(cancel::<S>))
         .route("/v1/runs/{run}/answer", post(answer::<S>))
         .route("/v1/world", post(world::<S>).layer(large()))
-        .route("/v1/catalog", get(catalog::<S>))
+        .route("/v1/catalog", get(catalog::<S>).post(enter::<S>).layer(large()))
         .route("/v1/catalog/{id}/{verb}", post(record::<S>))
         .route("/v1/leases", post(lease::<S>))
         .route("/v1/leases/wait", get(lease_wait::<S>))
@@ -134,6 +135,10 @@ async fn world<S: Service>(State(door): State<Door<S>>, Input(request): Input<Wo
 
 async fn catalog<S: Service>(State(door): State<Door<S>>) -> Answered {
     json(&door.call(async move |s| s.catalog().await).await?)
+}
+
+async fn enter<S: Service>(State(door): State<Door<S>>, Input(request): Input<EnterRequest>) -> Answered {
+    json(&door.call(async move |s| s.enter(request).await).await?)
 }
 
 async fn record<S: Service>(

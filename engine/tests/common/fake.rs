@@ -12,10 +12,11 @@ use std::{
 use jiff::Timestamp;
 use resplit_engine::{
     protocol::{
-        self, Accepted, AnswerRequest, EngineInfo, Event, LeaseReply, LeaseRequest, Leftover, LeftoverKind,
-        LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind, ReleaseRequest, Released,
-        Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary, RunsQuery, StepEnd,
-        StepMessage, StepRequest, Submit, Survey, SurveyRequest, What, World, WorldRequest,
+        self, Accepted, AnswerRequest, EngineInfo, EnterRequest, Entered, Event, LeaseReply, LeaseRequest,
+        Leftover, LeftoverKind, LeftoversRequest, PlanPreview, RecordVerb, Recovery, Refusal, RefusalKind,
+        ReleaseRequest, Released, Repair, RepairRequest, RunDetail, RunStanding, RunStatus, RunSummary,
+        RunsQuery, StepEnd, StepMessage, StepRequest, Submit, Survey, SurveyRequest, What, World,
+        WorldRequest,
     },
     service::{Reply, Service},
 };
@@ -175,7 +176,7 @@ impl Service for Fake {
     async fn preview(&self, submit: Submit) -> Reply<PlanPreview> {
         self.note(format!("preview {}", submit.plan.hash()));
         let refusals = vec![Failure::refused("no pair is free")];
-        Ok(PlanPreview { binding: Binding::default(), refusals, waits: Vec::new(), rows: Vec::new() })
+        Ok(PlanPreview { refusals, ..PlanPreview::default() })
     }
 
     async fn submit(&self, submit: Submit) -> Reply<Accepted> {
@@ -245,6 +246,12 @@ impl Service for Fake {
 
     async fn catalog(&self) -> Reply<Vec<Record>> {
         Ok(vec![record(BackupId(7), None)])
+    }
+
+    async fn enter(&self, request: EnterRequest) -> Reply<Entered> {
+        let id = request.file.origin.original_id;
+        self.note(format!("enter {id}"));
+        Ok(Entered { record: record(id, None), was_there: true })
     }
 
     async fn record(&self, id: BackupId, verb: RecordVerb) -> Reply<Record> {

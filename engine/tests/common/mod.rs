@@ -85,7 +85,12 @@ pub async fn raw(state: &Path, request: &str) -> String {
 
 pub fn site() -> Site {
     let host = Host::local("/state");
-    Site { hosts: [("here".into(), host)].into(), volumes: [].into(), libraries: [].into() }
+    Site {
+        hosts: [("here".into(), host)].into(),
+        volumes: [].into(),
+        neighbours: [].into(),
+        libraries: [].into(),
+    }
 }
 
 pub fn step(id: &str) -> PlanStep {

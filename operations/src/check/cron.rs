@@ -14,7 +14,7 @@ pub(super) const HELP: &str = "the fields are minute, hour, day of month, month,
 
 /// What is wrong with the fields.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct CronError {
+pub(crate) struct CronError {
     /// The part of the text.
     pub(super) part: Span,
     pub(super) message: String,
@@ -41,6 +41,47 @@ static FIELDS: [Field; 5] = [
 
 /// Whether a text is five fields that some day match.
 pub(super) fn check(text: &str) -> Result<(), CronError> {
+    Fields::read(text).map(drop)
+}
+
+/// The five fields, each as the values that it stands for.
+pub(crate) struct Fields {
+    sets: [u64; 5],
+    /// Whether the day of the month, and the day of the week, are restricted: if both are, either is enough.
+    restricted: (bool, bool),
+}
+
+impl Fields {
+    pub(crate) fn hours(&self) -> impl Iterator<Item = i8> + Clone + use<> {
+        values(self.sets[1], 23)
+    }
+
+    pub(crate) fn minutes(&self) -> impl Iterator<Item = i8> + Clone + use<> {
+        values(self.sets[0], 59)
+    }
+
+    /// Whether a day matches; Sunday is 0.
+    pub(crate) fn is_on(&self, day: u8, month: u8, weekday: u8) -> bool {
+        let has = |field: usize, value: u8| self.sets[field] & (1 << value) != 0;
+        let (on_day, on_weekday) = (has(2, day), has(4, weekday) || (weekday == 0 && has(4, 7)));
+        let is_day = match self.restricted {
+            (true, true) => on_day || on_weekday,
+            _ => on_day && on_weekday,
+        };
+        has(3, month) && is_day
+    }
+
+    /// Reads a text that is five fields which some day match.
+    pub(crate) fn read(text: &str) -> Result<Self, CronError> {
+        read(text)
+    }
+}
+
+fn values(set: u64, last: i8) -> impl Iterator<Item = i8> + Clone + use<> {
+    (0..=last).filter(move |value| set & (1 << value) != 0)
+}
+
+fn read(text: &str) -> Result<Fields, CronError> {
     let parts: Vec<(usize, &str)> = text
         .split_ascii_whitespace()
         .map(|part| (part.as_ptr() as usize - text.as_ptr() as usize, part))
@@ -53,9 +94,9 @@ pub(super) fn check(text: &str) -> Result<(), CronError> {
             wanted: "expected five fields".to_owned(),
         });
     }
-    let mut sets = Vec::new();
-    for ((start, part), field) in parts.iter().zip(&FIELDS) {
-        sets.push(field.set(part).ok_or_else(|| field.error(*start..start + part.len(), part))?);
+    let mut sets = [0; 5];
+    for (((start, part), field), set) in parts.iter().zip(&FIELDS).zip(&mut sets) {
+        *set = field.set(part).ok_or_else(|| field.error(*start..start + part.len(), part))?;
     }
     let (days, months) = (sets[2], sets[3]);
     let lengths = [31_u32, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -69,7 +110,7 @@ pub(super) fn check(text: &str) -> Result<(), CronError> {
             wanted: "expected a day that exists".to_owned(),
         });
     }
-    Ok(())
+    Ok(Fields { sets, restricted: (parts[2].1 != "*", parts[4].1 != "*") })
 }
 
 impl Field {
@@ -118,6 +159,11 @@ fn number(text: &str) -> Option<u8> {
 
 /// The zones, as bundled: what is right must not depend on the machine that checks it.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
+/// A time zone by its name.
+pub(crate) fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    ZONES.get(name).ok()
+}
 
 /// The problem, if a time zone is not known.
 pub(super) fn unknown_zone(name: &str, span: Span) -> Option<Problem> {

@@ -1,9 +1,11 @@
 //! What definitions mean: names that must exist, places that must not overlap, keys that need each other. Works on the
 //! tree, so that it reports beside structural errors, not after them.
 
-mod cron;
+mod cascade;
+pub(crate) mod cron;
 mod driver;
 mod hosts;
+mod lvm;
 mod operation;
 mod places;
 mod settings;
@@ -43,7 +45,11 @@ pub(crate) struct VolumeFacts {
     pub(crate) base: std::path::PathBuf,
     /// Whether the primary is a tree within the file system that is quiesced, and not a volume beneath it.
     pub(crate) is_tree: bool,
+    /// Whether its image is at rest only if its file system was frozen: the half of a mirror, which cannot be written.
+    pub(crate) wants_freeze: bool,
     pub(crate) secondary_hosts: Vec<String>,
+    /// Whether its driver copies at a pace.
+    pub(crate) has_pace: bool,
 }
 
 /// What a site says of a library.

@@ -6,12 +6,16 @@ use super::{SiteFacts, cron, not_cold, not_zero, repeated, site::children, steps
 use crate::{
     report::{Problem, shown},
     schema::{Reference, nearest},
-    site::absolute,
+    site::{
+        absolute,
+        targets::{self, LOCAL},
+    },
     yaml::{Tree, View},
 };
 
 /// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
-const WITH_PROTECT_ONLY: [&str; 6] = ["backup_server", "usual_state", "quiesce", "waits", "tape", "hooks"];
+const WITH_PROTECT_ONLY: [&str; 8] =
+    ["backup_server", "usual_state", "quiesce", "waits", "pace", "on_abort", "tape", "hooks"];
 
 /// Checks an operation against its site.
 pub(crate) fn check(tree: &Tree, site: &SiteFacts, references: &[Reference], problems: &mut Vec<Problem>) {
@@ -21,6 +25,7 @@ pub(crate) fn check(tree: &Tree, site: &SiteFacts, references: &[Reference], pro
     usual_state(root, problems);
     if let Some(protect) = root.get("protect") {
         check_protect(protect, root, site, problems);
+        check_pace(protect, root, site, problems);
     }
     if let Some(tape) = root.get("tape") {
         check_tape(tape, root, site, problems);
@@ -97,11 +102,26 @@ fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: 
     repeated(volumes.iter().copied(), "volume", problems);
     let filesystem =
         protect.get("filesystem").filter(|view| view.text().is_some_and(|text| !text.is_empty()));
+    let targets: Vec<View<'_>> = protect.get("targets").into_iter().flat_map(View::items).collect();
+    repeated(targets.iter().copied(), "target", problems);
+    let first_target = targets.first().and_then(|view| view.text()).unwrap_or(LOCAL);
     let server = root.get("backup_server").filter(|server| site.has_host(*server));
     let mut first: Option<(&str, View<'_>)> = None;
     for volume in volumes {
         let Some(name) = volume.text() else { continue };
         let Some(facts) = site.volumes.get(name) else { continue };
+        for target in &targets {
+            let Some(said) = target.text().filter(|said| *said != LOCAL) else { continue };
+            if site.whole && !site.volumes.contains_key(&format!("{name}.{said}")) {
+                let message = format!("volume '{name}' has no target '{}'", shown(said));
+                problems.push(
+                    Problem::at(target.span(), message)
+                        .label("unknown target")
+                        .related(volume.span(), "named here")
+                        .help("declare it in site.yaml, under 'targets' of the volume; 'local' is its own pairs"),
+                );
+            }
+        }
         let around = filesystem.and_then(|view| Some((view, absolute(&facts.base, Path::new(view.text()?)))));
         if let (Some((view, around)), Some(primary)) = (around, &facts.primary)
             && facts.is_tree
@@ -117,6 +137,19 @@ fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: 
                 .help("name the file system that contains every primary: it is what is quiesced"),
             );
         }
+        let mode = root.get("quiesce").and_then(|quiesce| quiesce.get("mode"));
+        if facts.wants_freeze && mode.is_none_or(|mode| mode.text() == Some("online")) {
+            problems.push(
+                Problem::at(
+                    mode.unwrap_or(volume).span(),
+                    format!(
+                        "volume '{name}' is a mirror, whose half is at rest only if its file system is frozen"
+                    ),
+                )
+                .label("needs `quiesce: { mode: freeze }`")
+                .help("say so, or choose another kind of LVM's pairs in site.yaml"),
+            );
+        }
         if let Some(host) = facts.host.as_deref() {
             match first {
                 Some((other, place)) if other != host => {
@@ -127,7 +160,8 @@ fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: 
             }
         }
         if let Some((server, view)) = server.and_then(|view| Some((view.text()?, view)))
-            && let Some(elsewhere) = facts.secondary_hosts.iter().find(|host| *host != server)
+            && let Some(first) = site.volumes.get(&targets::name(&name.into(), &first_target.into()).0)
+            && let Some(elsewhere) = first.secondary_hosts.iter().find(|host| *host != server)
         {
             problems.push(
                 Problem::at(view.span(), format!("volume '{name}' has a secondary on host '{elsewhere}'"))
@@ -136,6 +170,18 @@ fn check_protect(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: 
                     .help(format!("write backup_server: {elsewhere}, or change the secondary in site.yaml")),
             );
         }
+    }
+}
+
+/// Reports a pace that the driver of no volume takes. Where one does, `plan` says of which it is without effect.
+fn check_pace(protect: View<'_>, root: View<'_>, site: &SiteFacts, problems: &mut Vec<Problem>) {
+    let Some(pace) = root.entry("pace") else { return };
+    let named = || protect.get("volumes").into_iter().flat_map(View::items).filter_map(View::text);
+    let known = || named().filter_map(|name| site.volumes.get(name));
+    if site.whole && known().count() == named().count() && !known().any(|volume| volume.has_pace) {
+        let problem = Problem::at(pace.key_span.clone(), "no driver of these volumes copies at a pace");
+        problems
+            .push(problem.label("would be without effect").help("remove it: they copy as fast as they can"));
     }
 }
 

@@ -26,6 +26,8 @@ struct Place {
     /// The volume it belongs to, if any.
     volume: String,
     machine: String,
+    /// Of a secondary, its pair; of a primary, the pair in front.
+    group: Option<String>,
     path: PathBuf,
     span: Span,
 }
@@ -49,37 +51,55 @@ pub(super) fn check(tree: &Tree, directory: &Path, problems: &mut Vec<Problem>) 
     }
 }
 
+/// The host that a place is on, and the pair that it belongs to.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    host: Option<&'a str>,
+    group: Option<View<'a>>,
+}
+
+fn host_of(view: View<'_>) -> Option<&str> {
+    view.get("host")?.text()
+}
+
 fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
     let mut places = Vec::new();
-    let mut add = |role, what: String, volume: &str, host: Option<&str>, path: Option<View<'_>>| {
+    let mut add = |role, what: String, volume: &str, of: Of<'_>, path: Option<View<'_>>| {
         if let Some((text, span)) =
             path.and_then(|path| Some((path.text().filter(|text| !text.is_empty())?, path.span())))
         {
-            let (machine, base) = hosts::ground(tree, host, directory);
+            let (machine, base) = hosts::ground(tree, of.host, directory);
             let path = absolute(&base, Path::new(text));
-            places.push(Place { role, what, volume: volume.to_owned(), machine, path, span });
+            let group = of.group.and_then(View::text).map(str::to_owned);
+            places.push(Place { role, what, volume: volume.to_owned(), machine, group, path, span });
         }
     };
-    let host_of = |view: View<'_>| view.get("host").and_then(|host| host.text().map(str::to_owned));
     for (name, host) in children(at(tree, &["hosts"])) {
-        add(Role::State, format!("the state directory of host '{name}'"), "", Some(name), host.get("state"));
+        let of = Of { host: Some(name), group: None };
+        add(Role::State, format!("the state directory of host '{name}'"), "", of, host.get("state"));
     }
     for (name, volume) in children(at(tree, &["volumes"])) {
-        if let Some(primary) = volume.get("primary") {
-            let what = format!("the primary of volume '{name}'");
-            add(Role::Primary, what, name, host_of(primary).as_deref(), primary.get("path"));
-        }
-        for (generation, pair) in volume.get("pairs").into_iter().flat_map(View::items).enumerate() {
-            let Some(secondary) = pair.get("secondary") else { continue };
-            let what = format!("the secondary of volume '{name}', generation {generation},");
-            let host = host_of(secondary);
-            add(Role::Secondary, what.clone(), name, host.as_deref(), secondary.get("path"));
-            add(Role::Secondary, what, name, host.as_deref(), secondary.get("device"));
+        let primary = volume.get("primary");
+        let of = Of { host: primary.and_then(host_of), group: volume.get("behind") };
+        let path = primary.and_then(|primary| primary.get("path"));
+        add(Role::Primary, format!("the primary of volume '{name}'"), name, of, path);
+        let targets =
+            children(volume.get("targets")).map(|(target, view)| (format!("{name}.{target}"), view));
+        for (known, view) in std::iter::once((name.to_owned(), volume)).chain(targets) {
+            for (generation, pair) in view.get("pairs").into_iter().flat_map(View::items).enumerate() {
+                let secondary = pair.get("secondary");
+                let of = Of { host: secondary.and_then(host_of), group: pair.get("copy_group") };
+                let what = format!("the secondary of volume '{known}', generation {generation},");
+                for key in ["path", "device"] {
+                    let path = secondary.and_then(|side| side.get(key));
+                    add(Role::Secondary, what.clone(), name, of, path);
+                }
+            }
         }
     }
     for (name, library) in children(at(tree, &["libraries"])) {
-        let host = host_of(library);
-        add(Role::Library, format!("the library '{name}'"), "", host.as_deref(), library.get("path"));
+        let of = Of { host: host_of(library), group: None };
+        add(Role::Library, format!("the library '{name}'"), "", of, library.get("path"));
     }
     places
 }
@@ -87,6 +107,15 @@ fn collect(tree: &Tree, directory: &Path) -> Vec<Place> {
 /// Why `inner`, which lies in `outer` or is the same, must not.
 fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
     let same = outer.path == inner.path;
+    // A cascade: the primary of the volume behind is what a pair has copied.
+    let cascade = |front: &Place, behind: &Place| {
+        (front.role, behind.role) == (Role::Secondary, Role::Primary)
+            && front.group.is_some()
+            && front.group == behind.group
+    };
+    if cascade(outer, inner) || cascade(inner, outer) {
+        return None;
+    }
     let kept = |place: &Place| matches!(place.role, Role::State | Role::Library);
     // A secondary or library may lie in a state directory, and state directories in one another: neither copies nor
     // deletes what it does not know. Primaries and secondaries do.
@@ -100,6 +129,9 @@ fn conflict(outer: &Place, inner: &Place) -> Option<Problem> {
         (Role::State, Role::State) => "give each host a state directory of its own",
         (Role::Primary, Role::Primary) => {
             "what shares a directory is one volume: declare one, or directories side by side"
+        }
+        (Role::Secondary, Role::Primary) => {
+            "of a volume behind this pair, a cascade, say so: behind: \"GROUP,DEVICE\"; else give it another place"
         }
         (Role::Primary, _) => "it would be copied with the primary, and overwritten by a restore",
         (Role::Secondary, _) => "a resync would remove or overwrite it",

@@ -5,12 +5,14 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, hosts, places, repeated, settings};
+use super::{LibraryFacts, SiteFacts, VolumeFacts, at, cascade, hosts, lvm, places, repeated, settings};
 use crate::{
     definitions::Drivers,
+    ids::is_name,
+    pace,
     report::{Problem, shown},
     schema::Reference,
-    site::absolute,
+    site::{absolute, targets::LOCAL},
     units::Size,
     yaml::{Tree, View},
 };
@@ -32,13 +34,16 @@ pub(crate) fn check(
     references: &[Reference],
     problems: &mut Vec<Problem>,
 ) -> SiteFacts {
-    let facts = SiteFacts { drivers: drivers.names(), ..facts(tree, directory) };
+    let facts = SiteFacts { drivers: drivers.names(), ..facts(tree, directory, drivers) };
     facts.unknown_names(references, problems);
     if let Some(volumes) = at(tree, &["volumes"]) {
+        target_names(volumes, problems);
         unique_copy_groups(volumes, problems);
+        cascade::check(volumes, problems);
         devices(volumes, problems);
         settings::check(volumes, drivers, problems);
         disks(volumes, problems);
+        lvm::check(volumes, problems);
     }
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
@@ -53,17 +58,63 @@ pub(super) fn children(view: Option<View<'_>>) -> impl Iterator<Item = (&str, Vi
     view.into_iter().flat_map(|view| view.entries().iter().map(move |e| (e.key.as_str(), view.at(e.value))))
 }
 
-fn text(view: View<'_>, path: &[&str]) -> Option<String> {
+/// Every volume, and each of its further targets under the name that it has as a volume.
+pub(super) fn with_targets(volumes: View<'_>) -> Vec<(String, View<'_>)> {
+    let mut all = Vec::new();
+    for (name, volume) in children(Some(volumes)) {
+        all.push((name.to_owned(), volume));
+        all.extend(children(volume.get("targets")).map(|(target, view)| (format!("{name}.{target}"), view)));
+    }
+    all
+}
+
+/// Reports targets whose names cannot be those of volumes, or that are another's, and those that QEMU would have to make.
+fn target_names(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    for (name, volume) in children(Some(volumes)) {
+        for entry in volume.get("targets").into_iter().flat_map(View::entries) {
+            let whole = format!("{name}.{}", entry.key);
+            let (what, help) = if entry.key == LOCAL {
+                ("is the volume's own pairs", "give the target another name")
+            } else if !is_name(&whole) {
+                ("makes a name that is too long", "shorten the name of the volume, or of the target")
+            } else if volumes.get(&whole).is_some() {
+                ("makes the name of another volume", "rename one of the two")
+            } else {
+                continue;
+            };
+            let message = format!("the target '{}' {what}", shown(&entry.key));
+            problems.push(
+                Problem::at(entry.key_span.clone(), message).label(format!("'{}'", shown(&whole))).help(help),
+            );
+        }
+        for (_, target) in children(volume.get("targets")) {
+            if let Some(driver) = target.get("driver").filter(|driver| driver.text() == Some("qemu")) {
+                let message = "QEMU copies a disk to the pairs of the volume that names the disk";
+                problems.push(
+                    Problem::at(driver.span(), message)
+                        .label("not for a further target")
+                        .help("list these pairs among the volume's own"),
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn text(view: View<'_>, path: &[&str]) -> Option<String> {
     path.iter().try_fold(view, |view, key| view.get(key))?.text().map(str::to_owned)
 }
 
-fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
-    let base = |view: View<'_>| hosts::ground(tree, text(view, &["primary", "host"]).as_deref(), directory).1;
-    let volume = |view: View<'_>| VolumeFacts {
-        host: text(view, &["primary", "host"]),
-        primary: text(view, &["primary", "path"]).map(|path| absolute(&base(view), Path::new(&path))),
-        base: base(view),
+fn facts(tree: &Tree, directory: &Path, drivers: &Drivers) -> SiteFacts {
+    let ground =
+        |base: View<'_>| hosts::ground(tree, text(base, &["primary", "host"]).as_deref(), directory).1;
+    let volume = |base: View<'_>, view: View<'_>| VolumeFacts {
+        host: text(base, &["primary", "host"]),
+        primary: text(base, &["primary", "path"]).map(|path| absolute(&ground(base), Path::new(&path))),
+        base: ground(base),
         is_tree: text(view, &["driver"]).is_some_and(|driver| !VOLUMES.contains(&driver.as_str())),
+        wants_freeze: text(view, &["lvm", "kind"]).as_deref() == Some("raid1"),
+        has_pace: text(view, &["driver"])
+            .is_some_and(|driver| pace::is_taken(&driver, drivers.file(&driver).map(|file| &**file))),
         secondary_hosts: view
             .get("pairs")
             .into_iter()
@@ -84,7 +135,14 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
         drivers: BTreeSet::new(),
         whole: tree.is_whole() && ["hosts", "volumes"].iter().all(|key| at(tree, &[key]).is_some()),
         hosts: children(at(tree, &["hosts"])).map(|(name, _)| name.to_owned()).collect(),
-        volumes: children(at(tree, &["volumes"])).map(|(name, v)| (name.to_owned(), volume(v))).collect(),
+        volumes: children(at(tree, &["volumes"]))
+            .flat_map(|(name, base)| {
+                let targets = children(base.get("targets"));
+                let targets =
+                    targets.map(move |(target, view)| (format!("{name}.{target}"), volume(base, view)));
+                std::iter::once((name.to_owned(), volume(base, base))).chain(targets)
+            })
+            .collect(),
         libraries: children(at(tree, &["libraries"]))
             .map(|(name, v)| (name.to_owned(), library(v)))
             .collect(),
@@ -93,7 +151,7 @@ fn facts(tree: &Tree, directory: &Path) -> SiteFacts {
 
 fn unique_copy_groups(volumes: View<'_>, problems: &mut Vec<Problem>) {
     let mut seen = BTreeMap::new();
-    for (_, volume) in children(Some(volumes)) {
+    for (_, volume) in with_targets(volumes) {
         for pair in volume.get("pairs").into_iter().flat_map(View::items) {
             let Some(name) = pair.get("copy_group") else { continue };
             let Some(text) = name.text() else { continue };
@@ -111,7 +169,7 @@ fn unique_copy_groups(volumes: View<'_>, problems: &mut Vec<Problem>) {
 
 /// A device means nothing to a driver that copies into a directory.
 fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
-    for (_, volume) in children(Some(volumes)) {
+    for (_, volume) in with_targets(volumes) {
         let Some(driver) = text(volume, &["driver"]) else { continue };
         for pair in volume.get("pairs").into_iter().flat_map(View::items) {
             let device = pair.get("secondary").and_then(|secondary| secondary.get("device"));

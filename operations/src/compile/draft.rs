@@ -106,7 +106,7 @@ fn patience(action: &Action, waits: &Waits) -> (Retry, Option<Period>) {
     match action {
         Action::PurgeCache(_) => (waits.busy, ten_minutes),
         Action::Resync(_) => (waits.busy, Some(waits.resync)),
-        Action::Split(_) => (waits.busy, Some(waits.split)),
+        Action::Split(_) | Action::AbortSplit(_) => (waits.busy, Some(waits.split)),
         Action::Restore(restore) if restore.to.is_none() => (waits.busy, Some(waits.restore)),
         Action::Confirm(confirm) if !confirm.unused.is_empty() => (waits.busy, Some(waits.restore_ready)),
         Action::Quiesce(_) => (Retry { attempts: 2, pause: Period::seconds(1) }, None),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    ids::{HostId, LibraryId, StepId, VolumeId},
+    ids::{CopyGroup, HostId, LibraryId, StepId, TargetId, VolumeId},
     plan::PlanError,
 };
 
@@ -73,6 +73,30 @@ pub enum CompileError {
         host: HostId,
         /// The backup server.
         backup_server: HostId,
+    },
+    /// A target that a volume does not have.
+    #[error("volume '{volume}' has no target '{target}': declare it under its 'targets' in site.yaml")]
+    NoTarget {
+        /// The volume.
+        volume: VolumeId,
+        /// The target.
+        target: TargetId,
+    },
+    /// A target is named twice.
+    #[error("'protect' names target '{0}' twice: name it once")]
+    TargetTwice(TargetId),
+    /// A volume, and one that copies its secondary.
+    #[error(
+        "the primary of volume '{behind}' is the secondary of {front}, a pair of volume '{volume}': a pair and the one \
+         behind it are not copied at one moment; use one operation, or one command, for each"
+    )]
+    Cascade {
+        /// The volume.
+        volume: VolumeId,
+        /// Its pair.
+        front: CopyGroup,
+        /// The volume behind it.
+        behind: VolumeId,
     },
     /// Usual state paired without tape.
     #[error("usual state 'paired' keeps no image on disk, so it needs 'tape': declare it, or rest 'split'")]

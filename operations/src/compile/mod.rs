@@ -49,8 +49,10 @@ pub fn restore(
     request: &RestoreRequest,
 ) -> Result<Plan, CompileError> {
     let source = match (&operation.protect, &operation.steps) {
-        (Some(protect), None) => restore::Source::declared(&setting::Setting::of(site, operation, protect)?),
-        _ => restore::Source::explicit(&backup(site, directory, id, operation)?)?,
+        (Some(protect), None) => {
+            restore::Source::declared(&setting::Setting::of(site, operation, protect)?, request)
+        }
+        _ => restore::Source::explicit(&backup(site, directory, id, operation)?, request)?,
     };
     explicit::plan(site, directory, id, restore::steps(&source, request)?)
 }

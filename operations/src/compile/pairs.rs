@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    action::{Action, Confirm, RestoreStep, VolumeStep},
+    action::{Action, Confirm, RestoreStep, ResyncStep, VolumeStep},
     ids::{OperationId, VolumeId},
     pair::verdict::ArrayVerb,
     plan::{Plan, Purpose},
@@ -56,10 +56,10 @@ pub fn pair(site: &Site, directory: &Path, request: &PairRequest) -> Result<Plan
     let action = |volume: &VolumeId| match verb {
         ArrayVerb::Split => Action::Split(one(volume)),
         ArrayVerb::Restore => {
-            Action::Restore(RestoreStep { volume: volume.clone(), paths: Vec::new(), to: None })
+            Action::Restore(RestoreStep { volume: volume.clone(), paths: Vec::new(), to: None, pace: None })
         }
         ArrayVerb::Delete => Action::Delete(one(volume)),
-        _ => Action::Resync(one(volume)),
+        _ => Action::Resync(ResyncStep { volume: volume.clone(), pace: None }),
     };
     // Named after its volume, one or several, so that how long it took last time is told of the same volume.
     for volume in request.pairs.keys() {

@@ -8,12 +8,20 @@ use crate::{
     ids::HostId,
     operation::QuiesceMode,
     plan::{Plan, PlanStep},
+    site::Volume,
 };
 
 use super::CompileError;
 
 /// Checks every step of a plan.
 pub(super) fn check(plan: &Plan) -> Result<(), CompileError> {
+    for (behind, front) in plan.site.volumes.iter().filter_map(|(id, v)| Some((id, v.behind.as_ref()?))) {
+        let has = |volume: &Volume| volume.pairs.iter().any(|pair| pair.copy_group == *front);
+        if let Some((volume, _)) = plan.site.volumes.iter().find(|(_, volume)| has(volume)) {
+            let (volume, front, behind) = (volume.clone(), front.clone(), behind.clone());
+            return Err(CompileError::Cascade { volume, front, behind });
+        }
+    }
     for step in plan.graph().node_weights() {
         if let Some((wanted, why)) = place(plan, step).filter(|(wanted, _)| **wanted != step.host) {
             let (step, host, wanted) = (step.id.clone(), step.host.clone(), wanted.clone());
@@ -41,7 +49,11 @@ pub(super) fn check(plan: &Plan) -> Result<(), CompileError> {
 fn place<'p>(plan: &'p Plan, step: &PlanStep) -> Option<(&'p HostId, &'static str)> {
     let library = |id| plan.site.libraries.get(id).map(|library| &library.host);
     match &step.action {
-        Action::Resync(_) | Action::Split(_) | Action::Restore(_) | Action::Delete(_) => {
+        Action::Resync(_)
+        | Action::Split(_)
+        | Action::AbortSplit(_)
+        | Action::Restore(_)
+        | Action::Delete(_) => {
             Some((&plan.coordinator, "account of the pairs is kept on the primary's host"))
         }
         Action::Quiesce(_) | Action::Thaw(_) => {

@@ -9,10 +9,17 @@ use crate::{
     action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer},
     ids::{HostId, LibraryId, StepId, VolumeId},
     operation::Waits,
+    pace::Pace,
     plan::Plan,
+    site::targets::LOCAL,
 };
 
-use super::{CompileError, draft::Draft, places, setting::Setting};
+use super::{
+    CompileError,
+    draft::Draft,
+    places,
+    setting::{Setting, Target},
+};
 
 /// Where a restore restores from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,9 @@ pub struct RestoreRequest {
     /// An absolute directory to put files in, on the primary's host or, from tape, the library's; no primary is touched
     /// then. Without it whole volumes are restored in place.
     pub to: Option<PathBuf>,
+    /// A volume of the backup, where the operation makes a backup of each of several targets: as a record's image names
+    /// it. The first target's, if not said.
+    pub volume: Option<VolumeId>,
 }
 
 /// What a restore needs to know of the operation.
@@ -42,37 +52,54 @@ pub(super) struct Source {
     primary: HostId,
     tape: Option<(LibraryId, HostId)>,
     waits: Waits,
+    pace: Option<Pace>,
 }
 
 impl Source {
     /// Of the declarative form.
-    pub(super) fn declared(setting: &Setting<'_>) -> Self {
+    pub(super) fn declared(setting: &Setting<'_>, request: &RestoreRequest) -> Self {
+        let targets = setting.targets.iter().map(Target::ids).collect();
         Self {
-            volumes: setting.protect.volumes.clone(),
+            volumes: wanted(targets, request),
             primary: setting.primary.clone(),
             tape: setting.tape.map(|(tape, host)| (tape.library.clone(), host.clone())),
             waits: setting.waits,
+            pace: setting.pace,
         }
     }
 
     /// Of the plan of an explicit form: the volumes that it records, and the library that it writes to.
-    pub(super) fn explicit(plan: &Plan) -> Result<Self, CompileError> {
-        let mut volumes: Vec<VolumeId> = Vec::new();
-        let mut tape = None;
+    pub(super) fn explicit(plan: &Plan, request: &RestoreRequest) -> Result<Self, CompileError> {
+        let mut targets: BTreeMap<&str, Vec<VolumeId>> = BTreeMap::new();
+        let (mut tape, mut pace) = (None, None);
         for step in plan.steps() {
             match &step.action {
-                Action::Record(record) => volumes.extend(record.volumes.iter().cloned()),
+                Action::Record(record) => {
+                    for id in &record.volumes {
+                        let target = plan.site.volumes.get(id).map_or(LOCAL, |volume| volume.target(id));
+                        targets.entry(target).or_default().push(id.clone());
+                    }
+                }
+                Action::Resync(resync) => pace = pace.or(resync.pace),
                 Action::TapeBackup(backup) => tape = Some((backup.library.clone(), step.host.clone())),
                 _ => {}
             }
         }
         let mut seen = BTreeSet::new();
+        let mut volumes = wanted(targets.into_values().collect(), request);
         volumes.retain(|volume| seen.insert(volume.clone()));
         if volumes.is_empty() {
             return Err(CompileError::NoBackup);
         }
-        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default() })
+        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default(), pace })
     }
+}
+
+/// The volumes of the target that is restored.
+fn wanted(mut targets: Vec<Vec<VolumeId>>, request: &RestoreRequest) -> Vec<VolumeId> {
+    let named =
+        request.volume.as_ref().and_then(|volume| targets.iter().position(|ids| ids.contains(volume)));
+    if targets.is_empty() { Vec::new() } else { targets.swap_remove(named.unwrap_or(0)) }
 }
 
 /// The steps of a restore.
@@ -115,7 +142,12 @@ fn confirm_unused(draft: &mut Draft, source: &Source) -> StepId {
 /// Copies the images back over the primaries. A restore splits the pair where it must, and leaves it split.
 fn put_back(draft: &mut Draft, source: &Source, needs: &[StepId]) {
     let restore = |volume: &VolumeId| {
-        Action::Restore(RestoreStep { volume: volume.clone(), paths: Vec::new(), to: None })
+        Action::Restore(RestoreStep {
+            volume: volume.clone(),
+            paths: Vec::new(),
+            to: None,
+            pace: source.pace,
+        })
     };
     let _ = draft.add_each("restore", on_primary(source), restore, needs);
 }
@@ -151,7 +183,7 @@ fn files_from_disk(
     let restore = |volume: &VolumeId| {
         let paths = wanted.get(volume).cloned().unwrap_or_default();
         let to = if several { to.join(volume.as_str()) } else { to.to_owned() };
-        Action::Restore(RestoreStep { volume: volume.clone(), paths, to: Some(to) })
+        Action::Restore(RestoreStep { volume: volume.clone(), paths, to: Some(to), pace: None })
     };
     let _ = draft.add_each("restore", volumes.into_iter(), restore, &[confirm]);
     Ok(())

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    ids::{HostId, VolumeId},
-    operation::{Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits},
-    site::{Site, Volume},
+    ids::{HostId, TargetId, VolumeId},
+    operation::{
+        AbortPolicy, Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits,
+    },
+    pace::Pace,
+    site::{Site, Volume, targets},
 };
 
 use super::CompileError;
@@ -14,25 +17,49 @@ use super::CompileError;
 pub(super) struct Setting<'a> {
     /// What is protected.
     pub(super) protect: &'a Protect,
-    /// The volumes, each with the host of its secondaries.
-    pub(super) volumes: Vec<(&'a VolumeId, &'a HostId)>,
+    /// The targets, the first of which is the one that the backup server and the tape are about.
+    pub(super) targets: Vec<Target<'a>>,
     /// The host of the primaries.
     pub(super) primary: &'a HostId,
-    /// The backup server.
-    pub(super) backup_server: Option<&'a HostId>,
     /// How pairs rest.
     pub(super) usual_state: UsualState,
     /// How the application is held still.
     pub(super) quiesce: QuiesceDeclaration,
     /// How long steps wait for pairs.
     pub(super) waits: Waits,
+    /// How fast is copied.
+    pub(super) pace: Option<Pace>,
+    /// What becomes of pairs when a backup is aborted.
+    pub(super) on_abort: AbortPolicy,
     /// The tape, and the host that drives it.
     pub(super) tape: Option<(&'a Tape, &'a HostId)>,
     /// The operator's commands.
     pub(super) hooks: Option<&'a Hooks>,
 }
 
+/// The pairs of every volume that are split for one backup.
+pub(super) struct Target<'a> {
+    /// Its name.
+    pub(super) name: &'a TargetId,
+    /// The volumes, each with the host of its secondaries.
+    pub(super) volumes: Vec<(&'a VolumeId, &'a HostId)>,
+    /// The host beside the primary's in whose catalog the backup is entered.
+    pub(super) server: Option<&'a HostId>,
+}
+
+impl Target<'_> {
+    /// Its volumes, by the names that they have in the site.
+    pub(super) fn ids(&self) -> Vec<VolumeId> {
+        self.volumes.iter().map(|(id, _)| (*id).clone()).collect()
+    }
+}
+
 impl<'a> Setting<'a> {
+    /// The volumes of every target, each with the host of its secondaries.
+    pub(super) fn volumes(&self) -> Vec<(&'a VolumeId, &'a HostId)> {
+        self.targets.iter().flat_map(|target| target.volumes.iter().copied()).collect()
+    }
+
     /// Looks up what the operation names.
     pub(super) fn of(
         site: &'a Site,
@@ -41,11 +68,7 @@ impl<'a> Setting<'a> {
     ) -> Result<Self, CompileError> {
         let named = volumes(site, protect)?;
         let primary = one_primary_host(&named)?;
-        let backup_server = operation.backup_server.as_ref();
-        let volumes = named
-            .iter()
-            .map(|(id, volume)| Ok((*id, secondary_host(id, volume, backup_server)?)))
-            .collect::<Result<_, CompileError>>()?;
+        let targets = targets(site, protect, operation.backup_server.as_ref())?;
         let usual_state = operation.usual_state.unwrap_or_default();
         let tape = tape(site, operation)?;
         if usual_state == UsualState::Paired && tape.is_none() {
@@ -57,7 +80,8 @@ impl<'a> Setting<'a> {
         }
         let waits = operation.waits.unwrap_or_default();
         let hooks = operation.hooks.as_ref();
-        Ok(Self { protect, volumes, primary, backup_server, usual_state, quiesce, waits, tape, hooks })
+        let (pace, on_abort) = (operation.pace, operation.on_abort.unwrap_or_default());
+        Ok(Self { protect, targets, primary, usual_state, quiesce, waits, pace, on_abort, tape, hooks })
     }
 }
 
@@ -76,6 +100,38 @@ fn volumes<'a>(
         volumes.push((id, site.volumes.get(id).ok_or_else(missing)?));
     }
     Ok(volumes)
+}
+
+/// The targets that are named, each with every volume.
+fn targets<'a>(
+    site: &'a Site,
+    protect: &'a Protect,
+    backup_server: Option<&'a HostId>,
+) -> Result<Vec<Target<'a>>, CompileError> {
+    let mut targets: Vec<Target<'a>> = Vec::new();
+    for name in &protect.targets {
+        if targets.iter().any(|target| target.name == name) {
+            return Err(CompileError::TargetTwice(name.clone()));
+        }
+        let is_first = targets.is_empty();
+        let backup_server = backup_server.filter(|_| is_first);
+        let mut volumes: Vec<(&'a VolumeId, &'a HostId)> = Vec::with_capacity(protect.volumes.len());
+        for base in &protect.volumes {
+            let missing = || CompileError::NoTarget { volume: base.clone(), target: name.clone() };
+            let found = site.volumes.get_key_value(&targets::name(base, name)).ok_or_else(missing)?;
+            let host = secondary_host(found.0, found.1, backup_server)?;
+            if let Some((first, other)) = volumes.first().filter(|(_, other)| !is_first && *other != host) {
+                let (volume, first_host, second) = ((*first).clone(), (*other).clone(), host.clone());
+                return Err(CompileError::SecondariesApart { volume, first: first_host, second });
+            }
+            volumes.push((found.0, host));
+        }
+        // What is made elsewhere is known there, too.
+        let elsewhere = volumes.first().map(|(_, host)| *host).filter(|_| name.as_str() != targets::LOCAL);
+        let server = backup_server.or(elsewhere);
+        targets.push(Target { name, volumes, server });
+    }
+    Ok(targets)
 }
 
 /// The host of all primaries.

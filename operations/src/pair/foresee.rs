@@ -109,13 +109,14 @@ impl fmt::Display for Rejected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::VolumeStep;
+    use crate::action::{ResyncStep, VolumeStep};
 
     #[test]
     fn a_step_leaves_a_pair_as_the_table_says() {
         let volume = || VolumeStep { volume: "v".into() };
+        let resync = || Action::Resync(ResyncStep { volume: "v".into(), pace: None });
         let step = |action: &Action, status| after_step(Purpose::Backup, action, CopyType::Mirror, status);
-        assert_eq!(step(&Action::Resync(volume()), PairStatus::Psus), Ok(PairStatus::Pair));
+        assert_eq!(step(&resync(), PairStatus::Psus), Ok(PairStatus::Pair));
         assert_eq!(step(&Action::Split(volume()), PairStatus::Pair), Ok(PairStatus::Psus));
         assert_eq!(step(&Action::PurgeCache(volume()), PairStatus::Psus), Ok(PairStatus::Psus));
         assert_eq!(step(&Action::Delete(volume()), PairStatus::Smpl), Ok(PairStatus::Smpl));
@@ -123,8 +124,7 @@ mod tests {
         assert_eq!(rejected.to_string(), "PSUS, it is split already; split is rejected");
         assert_eq!(rejected.help(&"G,d".into()), "resync it first: resplit pair resync G,d");
         // A plan to make a pair resyncs what is none, and nothing else.
-        let create =
-            |status| after_step(Purpose::PairCreate, &Action::Resync(volume()), CopyType::Mirror, status);
+        let create = |status| after_step(Purpose::PairCreate, &resync(), CopyType::Mirror, status);
         assert_eq!(create(PairStatus::Smpl), Ok(PairStatus::Pair));
         assert!(create(PairStatus::Psus).unwrap_err().to_string().contains("a pair already"));
     }

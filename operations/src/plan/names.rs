@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PlanError, PlanStep};
 use crate::{
     action::{Action, StepDeclaration},
-    ids::{HostId, LibraryId, StepId, VolumeId},
-    site::Site,
+    ids::{CopyGroup, HostId, LibraryId, StepId, VolumeId},
+    site::{Site, Volume},
 };
 
 /// What one action names, apart from the host that it runs on.
@@ -65,13 +65,31 @@ pub(crate) fn part(site: &Site, steps: &BTreeMap<StepId, StepDeclaration>) -> Si
     let mut part = site.clone();
     part.volumes.retain(|id, _| volumes.contains(id));
     part.libraries.retain(|id, _| libraries.contains(id));
+    part.neighbours = neighbours(site, &part);
     let mut hosts: BTreeSet<&HostId> = steps.values().map(|step| &step.host).collect();
     hosts.extend(all().filter_map(|named| named.host));
-    for volume in part.volumes.values() {
+    for volume in part.volumes.values().chain(part.neighbours.values()) {
         let _ = hosts.insert(&volume.primary.host);
         hosts.extend(volume.pairs.iter().map(|pair| &pair.secondary.host));
     }
     hosts.extend(part.libraries.values().map(|library| &library.host));
     part.hosts.retain(|id, _| hosts.contains(id));
     part
+}
+
+/// The volumes whose pairs lie directly in front of or behind those of a part of the site, or share their primaries.
+fn neighbours(site: &Site, part: &Site) -> BTreeMap<VolumeId, Volume> {
+    let groups =
+        |volume: &Volume| volume.pairs.iter().map(|pair| pair.copy_group.clone()).collect::<Vec<_>>();
+    let own: BTreeSet<CopyGroup> = part.volumes.values().flat_map(groups).collect();
+    let in_front: BTreeSet<&CopyGroup> = part.volumes.values().filter_map(|v| v.behind.as_ref()).collect();
+    let bases: BTreeSet<&VolumeId> = part.volumes.iter().map(|(id, volume)| volume.base(id)).collect();
+    let is_near = |id: &VolumeId, volume: &Volume| {
+        volume.behind.as_ref().is_some_and(|group| own.contains(group))
+            || volume.pairs.iter().any(|pair| in_front.contains(&pair.copy_group))
+            || bases.contains(volume.base(id))
+    };
+    let all =
+        site.volumes.iter().filter(|(id, volume)| !part.volumes.contains_key(*id) && is_near(id, volume));
+    all.map(|(id, volume)| (id.clone(), volume.clone())).collect()
 }

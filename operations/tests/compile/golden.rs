@@ -50,6 +50,12 @@ backup_server: fileserver
 tape: { library: desk, pool: documents, keep: 1d }
 ";
 
+const TWO_TARGETS: &str = "
+protect: { filesystem: data, volumes: [twice], targets: [local, remote] }
+on_abort: split
+pace: 4
+";
+
 #[test]
 fn golden_backups() {
     for (name, text) in [
@@ -60,6 +66,7 @@ fn golden_backups() {
         ("one-host-tape", ONE_HOST),
         ("two-volumes-paired", TWO_VOLUMES),
         ("hooks", HOOKS),
+        ("two-targets", TWO_TARGETS),
     ] {
         golden(name, &backup(text).expect(name));
     }

@@ -1,6 +1,8 @@
 //! The compiler, seen from outside: plans, their explicit form, and what does not compile.
 
 #[cfg(test)]
+mod aborts;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod golden;
@@ -13,6 +15,8 @@ mod plan;
 mod sites;
 #[cfg(test)]
 mod strings;
+#[cfg(test)]
+mod targets;
 #[cfg(test)]
 mod waits;
 #[cfg(test)]

@@ -46,6 +46,19 @@ volumes:
     driver: directory
     primary: { host: elsewhere, path: data/far }
     pairs: [{ copy_group: "VG01,vol05", secondary: { host: backupserver, path: mirrors/4 } }]
+  twice:
+    driver: directory
+    primary: { host: fileserver, path: data/twice }
+    pairs: [{ copy_group: "VG01,vol06", secondary: { host: fileserver, path: mirrors/6 } }]
+    targets:
+      remote:
+        driver: directory
+        pairs: [{ copy_group: "TC01,vol06", secondary: { host: backupserver, path: mirrors/7 } }]
+  behind:
+    driver: directory
+    primary: { host: backupserver, path: mirrors/7/data }
+    behind: "TC01,vol06"
+    pairs: [{ copy_group: "CC01,vol06", secondary: { host: elsewhere, path: mirrors/8 } }]
 libraries:
   vault: { driver: virtual, host: backupserver, path: vault, slots: 8, drives: 1, cartridge_size: "64MiB", pools: [documents] }
   desk: { driver: virtual, host: fileserver, path: desk, slots: 8, drives: 1, cartridge_size: "64MiB", pools: [documents] }
@@ -115,5 +128,10 @@ pub(crate) fn restore(text: &str, request: &RestoreRequest) -> Result<Plan, Comp
 }
 
 pub(crate) fn request(from: RestoreFrom, paths: &[&str], to: Option<&str>) -> RestoreRequest {
-    RestoreRequest { from, paths: paths.iter().map(Into::into).collect(), to: to.map(Into::into) }
+    RestoreRequest {
+        from,
+        paths: paths.iter().map(Into::into).collect(),
+        to: to.map(Into::into),
+        volume: None,
+    }
 }

@@ -121,7 +121,7 @@ async fn ask(
 /// Shows what would be done.
 fn shown(submit: &Submit, preview: &PlanPreview, session: &Session) -> Result<Exit, Stop> {
     if session.global.json {
-        output::print_json(&render::plan::document(&submit.plan, preview))?;
+        output::print_json(&render::plan::document(&submit.plan, preview, &[]))?;
     } else {
         output::print(&render::plan::table(&submit.plan, preview, &session.view))?;
     }

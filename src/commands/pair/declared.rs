@@ -161,6 +161,7 @@ mod tests {
             driver: PairDriverKind::Directory,
             pair: PairRef {
                 qemu: None,
+                lvm: None,
                 volume: volume.into(),
                 copy_group: group.into(),
                 generation,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 mod asked;
-mod declared;
+pub(in crate::commands) mod declared;
 mod shown;
 mod status;
 mod wait;

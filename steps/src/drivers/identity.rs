@@ -12,6 +12,8 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::clocks::Offsets;
+
 /// A process, such that no other one is ever taken for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Owner {
@@ -19,7 +21,7 @@ pub struct Owner {
     pub boot_id: String,
     /// The process ID.
     pub pid: u32,
-    /// When it started, in clock ticks since the boot.
+    /// When it started, in clock ticks since the boot, by the machine's own clock: see [`super::clocks`].
     pub start_time: u64,
 }
 
@@ -75,7 +77,7 @@ impl Processes {
         Ok((!status.is_dead()).then_some(Owner {
             boot_id: self.boot_id()?,
             pid,
-            start_time: status.start_time,
+            start_time: self.own_start(&status),
         }))
     }
 
@@ -87,7 +89,8 @@ impl Processes {
             Err(_) => return true,
         }
         match self.status(owner.pid) {
-            Ok(Some(status)) => !status.is_dead() && status.start_time == owner.start_time,
+            // Taken back from a time namespace it may be a tick beside: no ID is given out twice within one.
+            Ok(Some(status)) => !status.is_dead() && self.own_start(&status).abs_diff(owner.start_time) <= 1,
             Ok(None) => self.is_hidden(owner.pid),
             Err(_) => true,
         }
@@ -139,6 +142,13 @@ impl Processes {
         Status::parse(&text)
             .map(Some)
             .ok_or_else(|| io::Error::other(format!("{} is not in its known form", path.display())))
+    }
+
+    /// When a process started by the machine's own clock: the table shows it as the reader's time namespace has it.
+    fn own_start(&self, status: &Status) -> u64 {
+        const TICK: i128 = 10_000_000;
+        let ahead = Offsets::here(&self.root).boottime.div_euclid(TICK);
+        u64::try_from(i128::from(status.start_time).saturating_sub(ahead)).unwrap_or_default()
     }
 
     /// Whether the machine has a process that `/proc` does not show (`hidepid`).

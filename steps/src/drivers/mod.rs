@@ -1,6 +1,6 @@
 //! What touches the world, behind small traits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use resplit_operations::site::{Library, MediaDriverKind, PairDriverKind};
 
@@ -9,10 +9,12 @@ use crate::failure::Failure;
 pub mod array;
 mod book;
 pub mod btrfs;
+pub mod clocks;
 pub mod command;
 pub mod directory;
 pub mod identity;
 pub mod image;
+pub mod lvm;
 pub mod media;
 pub mod mounts;
 pub mod pairs;
@@ -23,6 +25,11 @@ mod system;
 pub mod users;
 pub mod virtual_library;
 pub mod window;
+
+/// Whether something is there. What cannot be looked at is not missing.
+fn is_there(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| Failure::io("look at", path, &error))
+}
 
 /// The drivers that an engine has.
 #[derive(Clone)]

@@ -65,7 +65,8 @@ pub trait PairDriver: Send + Sync {
     }
 
     /// Whether a split writes to the file system of the primary, which can then not be frozen meanwhile.
-    fn writes_to_primary(&self) -> bool {
+    fn writes_to_primary(&self, pair: &PairRef) -> bool {
+        let _ = pair;
         false
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use resplit_operations::{action::Quiesce, ids::RunId};
 
 use super::identity::Owner;
@@ -15,7 +16,10 @@ use crate::{facts::Window, failure::Failure};
 /// # Contract
 ///
 /// - A frozen file system is held by a watchdog process of its own, started before the freeze. It thaws when it is told
-///   to, when the engine's end of its pipe closes, or when the budget ends, whichever comes first.
+///   to, when the engine's end of its pipe closes, or when the budget ends, whichever comes first. The budget goes on while
+///   the machine is suspended: whoever waits for the file system does, too.
+/// - Before it freezes, the watchdog notes that it does, outside of any state directory; once it has thawed, it takes that
+///   back.
 /// - If the watchdog cannot be started, or dies, nothing is (or stays) frozen.
 pub trait WindowKeeper: Send + Sync {
     /// Whether the file system can be held still this way, without touching it: what is no mount point, holds anything in
@@ -41,6 +45,21 @@ pub trait WindowKeeper: Send + Sync {
 
     /// The watchdogs of this machine, whichever engine started them.
     fn watchdogs(&self) -> Result<Vec<Watchdog>, Failure>;
+
+    /// What watchdogs of this machine that are gone have frozen, by their own word, and not thawed. Somebody else may have
+    /// thawed it since.
+    fn left_frozen(&self) -> Result<Vec<LeftFrozen>, Failure>;
+}
+
+/// A file system that was frozen by a watchdog which is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftFrozen {
+    /// The mount point.
+    pub filesystem: PathBuf,
+    /// Who froze it.
+    pub watchdog: Owner,
+    /// When.
+    pub since: Timestamp,
 }
 
 /// A process that holds a file system still, or is about to.

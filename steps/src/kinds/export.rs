@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::record::{ExportFile, TapeState};
+use resplit_operations::record::ExportFile;
 
 use crate::{
     context::Context,
@@ -15,13 +15,19 @@ use crate::{
     failure::Failure,
 };
 
-/// The version of the exported file's format.
-pub(super) const FORMAT: u32 = 1;
-
 pub(super) struct Export;
 
 fn path(context: &Context<'_>) -> PathBuf {
-    context.directories.staging.join(format!("export-{}.json", context.run))
+    context.directories.staging.join(file_name("export", context))
+}
+
+/// The name of a record's file: after the run, and of several in a run after what follows the kind in the step's name.
+pub(super) fn file_name(kind: &str, context: &Context<'_>) -> String {
+    let step = context.step.as_str();
+    match step.strip_prefix(context.action.kind()).and_then(|rest| rest.strip_prefix('-')) {
+        Some(target) => format!("{kind}-{}+{target}.json", context.run),
+        None => format!("{kind}-{}.json", context.run),
+    }
 }
 
 /// Writes a file whole or not at all, durably.
@@ -58,12 +64,7 @@ impl Step for Export {
         let record = context.facts.record.as_ref();
         let record =
             record.ok_or_else(|| Failure::permanent("this run has made no record that could be exported"))?;
-        let file = ExportFile {
-            format: FORMAT,
-            digest: record.origin.digest(),
-            origin: record.origin.clone(),
-            tape_wanted: record.tape == TapeState::Wanted,
-        };
+        let file = ExportFile::of(record);
         let bytes = serde_json::to_vec_pretty(&file)
             .map_err(|error| Failure::permanent(format!("cannot serialise backup {}: {error}", record.id)))?;
         let path = path(context);

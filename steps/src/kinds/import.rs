@@ -9,7 +9,7 @@ use resplit_operations::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{export::FORMAT, overwritten};
+use super::overwritten;
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
@@ -34,17 +34,7 @@ fn read(context: &Context<'_>) -> Result<ExportFile, Failure> {
     if blake3::hash(&bytes).to_hex().as_str() != received.digest {
         return Err(Failure::permanent(format!("{} is not as it was sent", path.display())));
     }
-    let file: ExportFile = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::permanent(format!("{} is not an exported record: {error}", path.display()))
-    })?;
-    if file.format != FORMAT {
-        let text = format!("{} has format {}, this resplit reads {FORMAT}", path.display(), file.format);
-        return Err(Failure::permanent(text));
-    }
-    if file.digest != file.origin.digest() {
-        return Err(Failure::permanent(format!("{} contradicts its own digest", path.display())));
-    }
-    Ok(file)
+    ExportFile::read(&bytes).map_err(|wrong| Failure::permanent(format!("{} {wrong}", path.display())))
 }
 
 /// The pair must still hold the image: an import says so.

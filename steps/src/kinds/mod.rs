@@ -4,6 +4,7 @@ use resplit_operations::action::Action;
 
 use crate::contract::Step;
 
+mod abort_split;
 mod command;
 mod confirm;
 mod delete;
@@ -32,6 +33,7 @@ pub fn step(action: &Action) -> Box<dyn Step + '_> {
         Action::Resync(step) => Box::new(resync::Resync(step)),
         Action::Quiesce(step) => Box::new(quiesce::QuiesceStep(step)),
         Action::Split(step) => Box::new(split::Split(step)),
+        Action::AbortSplit(step) => Box::new(abort_split::AbortSplit(step)),
         Action::Thaw(step) => Box::new(thaw::ThawStep(step)),
         Action::Record(step) => Box::new(record::Recording(step)),
         Action::Export(_) => Box::new(export::Export),

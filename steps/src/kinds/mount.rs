@@ -29,7 +29,7 @@ pub(super) fn record_of<'a>(context: &'a Context<'_>) -> Result<&'a Record, Fail
 
 impl Step for Mount {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
-        let groups: Vec<_> = context.binding.pairs.values().map(|b| b.pair.copy_group.to_string()).collect();
+        let groups: Vec<_> = context.mountable().map(|bound| bound.pair.copy_group.to_string()).collect();
         Ok(Preview { what: groups.join(" "), ..Preview::default() })
     }
 

@@ -6,6 +6,7 @@ use resplit_operations::operation::QuiesceMode;
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
+    drivers::pairs::Content,
     facts::Facts,
     failure::Failure,
 };
@@ -17,8 +18,13 @@ impl QuiesceStep<'_> {
         let mut clear = vec![context.directories.state.clone()];
         for (volume, bound) in &context.binding.pairs {
             clear.push(bound.pair.secondary.clone());
-            if context.pair_driver(volume)?.writes_to_primary() {
+            let driver = context.pair_driver(volume)?;
+            if driver.writes_to_primary(&bound.pair) {
                 clear.push(bound.pair.primary.clone());
+                // A volume is written through the file system that is mounted from it.
+                if let Content::Tree(tree) = driver.content(&bound.pair.primary)? {
+                    clear.push(tree);
+                }
             }
         }
         context.windows.check(self.0, &clear)

@@ -128,7 +128,7 @@ impl Step for Restoring<'_> {
         let pair = &context.bound(&self.0.volume)?.pair;
         let driver = context.pair_driver(&self.0.volume)?;
         let Some(to) = &self.0.to else {
-            let report = driver.restore(pair, &context.asked())?;
+            let report = driver.restore(&pair.at_pace(self.0.pace), &context.asked())?;
             return Ok(self.outcome(&named(record), report));
         };
         let at = context.mounts();

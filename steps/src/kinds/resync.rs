@@ -1,7 +1,7 @@
 //! resync: make the secondary equal to the primary, and keep it so.
 
 use resplit_operations::{
-    action::VolumeStep,
+    action::ResyncStep,
     pair::{CopyReport, PairVerb, foresee, verdict::ArrayVerb},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
 };
 
-pub(super) struct Resync<'a>(pub(super) &'a VolumeStep);
+pub(super) struct Resync<'a>(pub(super) &'a ResyncStep);
 
 impl Resync<'_> {
     fn outcome(&self, report: CopyReport) -> Outcome {
@@ -30,7 +30,20 @@ impl Resync<'_> {
 impl Step for Resync<'_> {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
         let verb = foresee::verb(context.purpose, context.action).unwrap_or(ArrayVerb::Resync);
-        foreseen(context, &self.0.volume, verb)
+        let mut preview = foreseen(context, &self.0.volume, verb)?;
+        if let Some(pace) = self.0.pace {
+            let volume = context.site.volumes.get(&self.0.volume);
+            preview.notes.push(match volume.filter(|volume| !volume.has_pace()) {
+                None => format!("at pace {pace}"),
+                Some(volume) => {
+                    format!(
+                        "pace {pace} is without effect: driver {} copies as fast as it can",
+                        volume.driver
+                    )
+                }
+            });
+        }
+        Ok(preview)
     }
 
     fn prepare(&self, context: &Context<'_>) -> Result<Intent, Failure> {
@@ -59,8 +72,8 @@ impl Step for Resync<'_> {
     }
 
     fn run(&self, context: &Context<'_>, _: &Intent) -> Result<Outcome, Failure> {
-        let pair = &context.bound(&self.0.volume)?.pair;
-        let report = context.pair_driver(&self.0.volume)?.resync(pair, &context.asked())?;
+        let pair = context.bound(&self.0.volume)?.pair.at_pace(self.0.pace);
+        let report = context.pair_driver(&self.0.volume)?.resync(&pair, &context.asked())?;
         Ok(self.outcome(report))
     }
 

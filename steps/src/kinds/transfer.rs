@@ -4,6 +4,7 @@ use std::fs;
 
 use resplit_operations::action::Transfer;
 
+use super::export::file_name;
 use crate::{
     context::Context,
     contract::{Intent, Outcome, Preview, Probe, Step, Undo},
@@ -42,7 +43,7 @@ impl Step for Transferring<'_> {
         let path = if self.0.to == *context.host {
             exported.path.clone()
         } else {
-            context.peers.send_file(&self.0.to, &format!("import-{}.json", context.run), &bytes, &digest)?
+            context.peers.send_file(&self.0.to, &file_name("import", context), &bytes, &digest)?
         };
         Ok(Outcome {
             summary: format!("{} bytes to {}", bytes.len(), self.0.to),

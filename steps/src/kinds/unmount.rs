@@ -13,7 +13,7 @@ pub(super) struct Unmount;
 
 impl Step for Unmount {
     fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
-        let groups: Vec<_> = context.binding.pairs.values().map(|b| b.pair.copy_group.to_string()).collect();
+        let groups: Vec<_> = context.mountable().map(|bound| bound.pair.copy_group.to_string()).collect();
         Ok(Preview { what: groups.join(" "), ..Preview::default() })
     }
 

@@ -8,7 +8,7 @@ use resplit_steps::{
     failure::FailureClass,
 };
 
-use crate::support::Bed;
+use crate::support::{Bed, shipped};
 
 #[test]
 fn a_pair_goes_through_its_life() {
@@ -50,6 +50,58 @@ fn a_pair_goes_through_its_life() {
         assert!(!bed.path("arrays/queries").read_dir().unwrap().any(|_| true), "commands leave nothing");
         assert!(!bed.path("arrays/verbs/VG01,vol01").exists());
     }
+}
+
+#[test]
+fn a_pair_is_dissolved_and_made_anew() {
+    for copy_type in ["shadow-image", "thin-image"] {
+        let bed = Bed::new(copy_type);
+        let delete = |tag: &str| bed.driver.delete(&bed.pair, &bed.asked(tag));
+        assert_eq!(delete("no/delete/1").unwrap().removed, 0);
+        assert!(!bed.pair.secondary.exists(), "nothing is made of a pair that there never was");
+        bed.driver.resync(&bed.pair, &bed.asked("run/resync/1")).unwrap();
+        bed.driver.split(&bed.pair, 7, &bed.asked("run/split/1")).unwrap();
+        assert_eq!(delete("run/delete/1").unwrap().removed, 1);
+        let after = bed.status();
+        assert_eq!((after.status, after.epoch, after.backed_up), (PairStatus::Smpl, 2, 0));
+        assert!(after.last.is_some_and(|last| last.verb == PairVerb::Delete && last.ended.is_some()));
+        let given = bed.given("pairsplit");
+        assert_eq!(delete("run/delete/1").unwrap().removed, 0, "it was done already");
+        assert_eq!((bed.given("pairsplit"), bed.status().epoch), (given, 2));
+        bed.driver.resync(&bed.pair, &bed.asked("later/resync/1")).unwrap();
+        assert_eq!((bed.status().status, bed.status().epoch), (PairStatus::Pair, 3));
+        // What somebody else has dissolved is noted.
+        bed.command("pairsplit", &["-IM0", "-g", "VG01", "-S"]);
+        assert_eq!(delete("last/delete/1").unwrap().removed, 0);
+        assert_eq!((bed.status().status, bed.status().epoch), (PairStatus::Smpl, 4));
+    }
+}
+
+#[test]
+fn what_cannot_be_dissolved_is_left_as_it_is() {
+    let bed = Bed::new("shadow-image");
+    bed.driver.resync(&bed.pair, &bed.asked("run/resync/1")).unwrap();
+    bed.array(&["inject", "pairsplit", "EX_CMDRJE"]);
+    let failure = bed.driver.delete(&bed.pair, &bed.asked("run/delete/1")).unwrap_err();
+    assert!(failure.message.contains("EX_CMDRJE"), "{failure}");
+    assert_eq!(bed.status().status, PairStatus::Pair);
+    // A command that fails after it was carried out has carried it out.
+    bed.array(&["inject", "pairsplit", "EX_COMERR", "done"]);
+    bed.driver.delete(&bed.pair, &bed.asked("run/delete/2")).unwrap();
+    assert_eq!(bed.status().status, PairStatus::Smpl);
+
+    let remote = Bed::new("true-copy");
+    remote.command("paircreate", &["-IH0", "-g", "VG01", "-vl", "-f", "never"]);
+    let failure = remote.driver.delete(&remote.pair, &remote.asked("run/delete/1")).unwrap_err();
+    assert!(failure.class == FailureClass::Refused && failure.message.contains("true-copy"), "{failure}");
+    let (start, end) = (shipped().find("  delete:").unwrap(), shipped().find("  purge_cache:").unwrap());
+    let mut file = shipped();
+    file.replace_range(start..end, "");
+    let without = Bed::with("shadow-image", "", &file);
+    without.driver.resync(&without.pair, &without.asked("run/resync/1")).unwrap();
+    let failure = without.driver.delete(&without.pair, &without.asked("run/delete/1")).unwrap_err();
+    assert!(failure.help.unwrap().contains("verbs.delete"));
+    assert_eq!(without.status().status, PairStatus::Pair);
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_snapshot_that_cannot_be_split_now_may_be_split_later() {
 fn the_shipped_file_uses_nothing_that_asks_back_or_means_something_else() {
     let (_, text) = SHIPPED[0];
     let commands: Vec<&str> = text.lines().filter(|line| line.contains("{{programs}}/pair")).collect();
-    assert_eq!(commands.len(), 5);
+    assert_eq!(commands.len(), 6);
     for line in commands {
         // A device without a group would be of the first group that has it; a group alone would be all of it.
         assert!(line.contains("-g, \"{{group}}\", -d, \"{{device}}\"") && line.contains("{{ask}}"), "{line}");

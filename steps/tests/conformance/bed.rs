@@ -28,6 +28,16 @@ pub(crate) trait Bed: Send + Sync {
     /// By which name the test helper makes the driver.
     fn kind(&self) -> &'static str;
 
+    /// Whether a verb says how much was written: what LVM and the kernel copy by themselves, they do not count.
+    fn counts(&self) -> bool {
+        true
+    }
+
+    /// Whether a secondary that follows its primary can be overwritten; else it has to be split first.
+    fn overwrites_what_follows(&self) -> bool {
+        true
+    }
+
     /// The primary's tree while it is attached.
     fn tree(&self) -> PathBuf;
 

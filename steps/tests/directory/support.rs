@@ -118,6 +118,7 @@ impl Bed {
             device: None,
             array: None,
             qemu: None,
+            lvm: None,
         };
         let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
         Self { pair, driver, work: Work::silent() }

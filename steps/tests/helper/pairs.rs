@@ -16,6 +16,7 @@ use resplit_steps::{
         btrfs::BtrfsPairs,
         directory::DirectoryPairs,
         image::ImagePairs,
+        lvm::LvmPairs,
         pairs::{Asked, PairDriver},
         qemu::QemuPairs,
     },
@@ -28,6 +29,7 @@ pub(crate) fn run(kind: &str, pair: &PairRef, verb: &str, tag: &str, kill_at: u3
         "directory" => Box::new(DirectoryPairs::new(clock)),
         "btrfs" => Box::new(BtrfsPairs::new(clock)),
         "image" => Box::new(ImagePairs::new(clock)),
+        "lvm" => Box::new(LvmPairs::new(clock)),
         "qemu" => Box::new(QemuPairs::new(clock)),
         _ => return ExitCode::from(2),
     };

@@ -44,7 +44,7 @@ fn a_copy_that_somebody_else_wrote_to_or_removed_is_read_again() {
     let _ = pair.resync().unwrap();
     crate::support::write(&pair.copy(), 3 * BLOCK, b"by an operator");
     let report = pair.resync().unwrap();
-    assert_eq!((report.changed, report.copied), (1, BLOCK));
+    assert_eq!((report.changed, report.copied), (1, 4096));
     pair.assert_equal();
     std::fs::remove_file(pair.copy()).unwrap();
     let report = pair.resync().unwrap();
@@ -58,5 +58,32 @@ fn a_copy_that_somebody_else_wrote_to_or_removed_is_read_again() {
     std::fs::remove_file(&map).unwrap();
     assert_eq!(pair.resync().unwrap().changed, 0);
     assert!(map.exists());
+    pair.assert_equal();
+}
+
+#[test]
+fn of_a_block_that_differs_only_what_differs_is_written() {
+    let pair = Pair::new(100 * BLOCK + 5_000);
+    pair.write(0, &vec![9; usize::try_from(100 * BLOCK + 5_000).unwrap()]);
+    let _ = pair.resync().unwrap();
+    // Within one piece, over a border of two, and in the last one, which is shorter.
+    pair.write(3 * BLOCK + 100, b"one");
+    pair.write(7 * BLOCK + 8_190, b"three");
+    pair.write(100 * BLOCK + 4_999, b"!");
+    let report = pair.resync().unwrap();
+    assert_eq!((report.changed, report.copied), (3, 4096 + 8192 + 904));
+    pair.assert_equal();
+    // And back, where both sides are read.
+    let _ = pair.split().unwrap();
+    pair.write(3 * BLOCK + 100, b"two");
+    let report = pair.restore("1").unwrap();
+    assert_eq!((report.changed, report.copied), (1, 4096));
+    pair.assert_equal();
+    // Where a pass found most of a stretch to differ, it does not look at what is there.
+    for block in 0..60 {
+        pair.write(block * BLOCK, b"all");
+    }
+    let report = pair.resync().unwrap();
+    assert_eq!((report.changed, report.copied), (60, 60 * BLOCK));
     pair.assert_equal();
 }

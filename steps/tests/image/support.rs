@@ -37,6 +37,7 @@ impl Pair {
     pub(crate) fn within(directory: TempDir, size: u64) -> Self {
         let pair = PairRef {
             qemu: None,
+            lvm: None,
             volume: "disk".into(),
             copy_group: "VG01,disk01".into(),
             generation: 0,

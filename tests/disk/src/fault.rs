@@ -138,6 +138,7 @@ impl Waiting {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     by_kind: [u64; Kind::ALL.len()],
+    by_error: [u64; Error::ALL.len()],
 }
 
 impl Calls {
@@ -153,7 +154,16 @@ impl Calls {
         self.by_kind.iter().sum()
     }
 
-    pub(crate) fn count(&mut self, kind: Kind) {
+    /// Those that can fail so: what [`Fault::nth`] counts where no kind is given.
+    #[must_use]
+    pub fn suiting(&self, error: Error) -> u64 {
+        self.by_error[error as usize]
+    }
+
+    pub(crate) fn count(&mut self, kind: Kind, changes: bool) {
         self.by_kind[kind as usize] += 1;
+        for error in Error::ALL {
+            self.by_error[error as usize] += u64::from(error.suits(kind, changes));
+        }
     }
 }

@@ -171,6 +171,12 @@ impl Disk {
         Self::with(left)
     }
 
+    /// Another disk with the same on it, whatever becomes of this one.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self::with(self.inner().state.clone())
+    }
+
     /// Has so many bytes of room in all from now on, or as many as are asked for.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.inner().state.room = bytes.map(state::blocks);
@@ -194,7 +200,7 @@ impl Disk {
         if inner.off {
             return Err(Errno::EIO);
         }
-        inner.calls.count(kind);
+        inner.calls.count(kind, changes);
         let number = inner.calls.all();
         if inner.watched.remove(&number)
             && let Some(mut each) = inner.each.take()

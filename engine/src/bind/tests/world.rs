@@ -81,7 +81,7 @@ pub(super) fn made(wanted: &Wanted) -> Made {
     let operation = &checked.operations[&id];
     let directory = Path::new("/site");
     let restore = |from, to: Option<&str>| {
-        let request = RestoreRequest { from, paths: Vec::new(), to: to.map(Into::into) };
+        let request = RestoreRequest { from, paths: Vec::new(), to: to.map(Into::into), volume: None };
         compile::restore(&checked.site, directory, &id, operation, &request).unwrap()
     };
     let plan = match wanted {

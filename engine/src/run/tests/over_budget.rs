@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use resplit_operations::{action::Quiesce, ids::RunId};
 use resplit_steps::{
-    drivers::quiesce::{Watchdog, WindowKeeper},
+    drivers::quiesce::{LeftFrozen, Watchdog, WindowKeeper},
     facts::Window,
     failure::Failure,
 };
@@ -52,6 +52,10 @@ impl WindowKeeper for Lengths {
 
     fn is_open(&self, run: &RunId) -> bool {
         self.open.lock().unwrap().iter().any(|(of, _)| of == run)
+    }
+
+    fn left_frozen(&self) -> Result<Vec<LeftFrozen>, Failure> {
+        Ok(Vec::new())
     }
 
     fn thaw(&self, _: &Path) -> Result<bool, Failure> {

@@ -71,6 +71,7 @@ pub(crate) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
         purpose: Purpose::Backup,
         coordinator: "here".into(),
         site: Site {
+            neighbours: [].into(),
             hosts: [("here".into(), here)].into(),
             volumes: BTreeMap::new(),
             libraries: BTreeMap::new(),

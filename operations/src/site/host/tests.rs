@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn site(hosts: &[(&str, &str)]) -> Site {
         let connect = Connect::try_from((*connect).to_owned()).unwrap();
         ((*name).into(), Host { connect, ..Host::local("state") })
     });
-    Site { hosts: hosts.collect(), volumes: BTreeMap::new(), libraries: BTreeMap::new() }
+    Site { hosts: hosts.collect(), ..Site::default() }
 }
 
 #[test]

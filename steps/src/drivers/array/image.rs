@@ -11,15 +11,13 @@ use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
 use super::{Asking, Book, status::in_flight};
 use crate::{
     drivers::{
-        book::{open, unusable},
+        book::{is_overwritten, open, unusable},
+        directory,
         mounts::{self, Mount},
         pairs::Asked,
     },
     failure::Failure,
 };
-
-/// What mkfs makes, and is no content.
-const OWN: &str = "lost+found";
 
 impl Asking<'_> {
     /// The device that the driver's file says an image is, if it says so and the settings name one.
@@ -84,12 +82,15 @@ impl Asking<'_> {
         self.verb(asked, PairVerb::Overwrite).begin(&mut book);
         book.write(&self.pair.secondary)?;
         let root = self.open(at, Some("rw"))?;
-        empty(&root)?;
+        directory::overwrite::empty(&root, asked.work)?;
         Ok(root)
     }
 
     pub(super) fn end_overwrite(&self, report: &CopyReport, asked: &Asked<'_>) -> Result<(), Failure> {
         let (_lock, mut book): (_, Book) = open(self.pair, asked)?;
+        if is_overwritten(self.pair, &book, asked)? {
+            return Ok(());
+        }
         if let Some(device) = self.device()? {
             for mount in mounts_of(&device)? {
                 let directory = mounts::open_directory(&mount.point)
@@ -150,20 +151,4 @@ fn is_of(mount: &Mount, real: &Path) -> bool {
     let Some(event) = link("uevent") else { return false };
     let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="));
     name.is_some_and(|name| Path::new("/dev").join(name) == real)
-}
-
-/// Removes all that is in the root of an image that will be written anew.
-fn empty(root: &Path) -> Result<(), Failure> {
-    let failure = |error: &std::io::Error| Failure::io("empty", root, error);
-    for entry in fs::read_dir(root).map_err(|error| failure(&error))? {
-        let entry = entry.map_err(|error| failure(&error))?;
-        if entry.file_name() == OWN {
-            continue;
-        }
-        let is_directory = entry.file_type().map_err(|error| failure(&error))?.is_dir();
-        let path = entry.path();
-        let removed = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|error| Failure::io("remove", &path, &error))?;
-    }
-    Ok(())
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod commands;
+mod delete;
 mod image;
 mod status;
 mod up;
@@ -101,6 +102,10 @@ impl PairDriver for ArrayPairs {
 
     fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         self.asking(pair)?.restore(asked)
+    }
+
+    fn delete(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
+        self.asking(pair)?.delete(asked)
     }
 
     fn difference(&self, pair: &PairRef, _: &Work) -> Result<Difference, Failure> {

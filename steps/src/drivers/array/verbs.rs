@@ -117,7 +117,14 @@ impl Asking<'_> {
             let begun =
                 in_flight(&book) && book.last.as_ref().is_some_and(|last| last.verb == PairVerb::Restore);
             let splits = begun && book.extra.splits_again;
+            // The array says that it is split; but its image is written to by somebody else, and not yet whole.
+            let is_overwritten =
+                in_flight(&book) && book.last.as_ref().is_some_and(|last| last.verb == PairVerb::Overwrite);
             match before {
+                _ if is_overwritten => {
+                    return Err(unusable(self.pair, PairStatus::Copy, "PSUS to be restored from")
+                        .with_help("complete the overwriting, or resync and split it again"));
+                }
                 PairStatus::Psus => {}
                 PairStatus::Rcpy | PairStatus::Pair | PairStatus::Copy if begun => {}
                 _ => return Err(unusable(self.pair, before, "PSUS to be restored from")),
@@ -163,7 +170,7 @@ impl Asking<'_> {
 
     /// Runs commands, if there are any to run, and waits for a status. What fails although the status is reached is done:
     /// the array is the one to know.
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         commands: Option<&Commands>,
         waiting: &Commands,
@@ -272,7 +279,7 @@ impl Asking<'_> {
 
     /// Does a verb in its frame: the book says that it begins before its first effect, and what came of it after the
     /// last. What fails has ended; what is cancelled goes on in the array, and is gone on with when it is asked again.
-    fn framed(
+    pub(super) fn framed(
         &self,
         verb: &Verb<'_>,
         book: &mut Book,
@@ -325,7 +332,7 @@ impl Asking<'_> {
 }
 
 /// A restore that has begun is the only way to a whole primary.
-fn refuse_restoring(asking: &Asking<'_>, book: &Book) -> Result<(), Failure> {
+pub(super) fn refuse_restoring(asking: &Asking<'_>, book: &Book) -> Result<(), Failure> {
     let restoring = book.last.as_ref().is_some_and(|last| last.verb == PairVerb::Restore) && in_flight(book);
     if restoring {
         return Err(unusable(asking.pair, PairStatus::Rcpy, "PSUS, since its image is the only whole copy")

@@ -37,3 +37,22 @@ pub(in crate::drivers) fn has_image<E>(pair: &PairRef, book: &Book<E>) -> Result
         status => Err(unusable(pair, status, "PSUS to be restored from").with_help("split it first")),
     }
 }
+
+/// Whether an overwriting of this tag has ended already; refused if it has not even begun.
+pub(in crate::drivers) fn is_overwritten<E>(
+    pair: &PairRef,
+    book: &Book<E>,
+    asked: &Asked<'_>,
+) -> Result<bool, Failure> {
+    let last = book.last.as_ref();
+    let last = last.filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
+    match (book.status, last) {
+        (PairStatus::Psus, Some(last)) if last.ended.is_some() => Ok(true),
+        (PairStatus::Copy, Some(_)) => Ok(false),
+        (status, _) => Err(Failure::refused(format!(
+            "pair {} is {status} and is not being overwritten by {}",
+            pair.copy_group, asked.tag.0
+        ))
+        .with_help("begin the overwriting again")),
+    }
+}

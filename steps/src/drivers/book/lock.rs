@@ -125,6 +125,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let pair = PairRef {
             qemu: None,
+            lvm: None,
             array: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),

@@ -49,7 +49,7 @@ mod guards;
 mod lock;
 mod verb;
 
-pub(super) use guards::{has_image, not_restoring, restoring, splittable};
+pub(super) use guards::{has_image, is_overwritten, not_restoring, restoring, splittable};
 pub(super) use lock::Lock;
 pub(super) use verb::{Verb, done, open, open_or_new, unusable};
 

@@ -11,7 +11,11 @@ use super::{
     subvolume::{Subvolume, nested},
     transfer::{differing, transfer},
 };
-use crate::{context::Progress, drivers::book::Verb, failure::Failure};
+use crate::{
+    context::Progress,
+    drivers::{book::Verb, is_there},
+    failure::Failure,
+};
 
 /// A restore.
 pub(super) struct Back<'a> {
@@ -25,7 +29,7 @@ impl Back<'_> {
     pub(super) fn run(&self, state: &mut State) -> Result<CopyReport, Failure> {
         let places = self.places;
         let image = whole_image(places, state)?;
-        if places.primary.exists() {
+        if is_there(&places.primary)? {
             let nested = nested(&places.primary)?;
             if !nested.is_empty() {
                 return Err(Failure::refused(format!(
@@ -64,7 +68,8 @@ impl Back<'_> {
     /// Refuses to delete what an earlier restore did not make or replace, however it came there.
     fn known(&self, state: &State, image: &Subvolume) -> Result<(), Failure> {
         let Some(left) = Subvolume::at(&self.places.restored)? else { return Ok(()) };
-        let primary = if self.places.primary.exists() { Subvolume::at(&self.places.primary)? } else { None };
+        let primary =
+            if is_there(&self.places.primary)? { Subvolume::at(&self.places.primary)? } else { None };
         let is_last = |subvolume: &Subvolume| state.extra.restored.as_ref() == Some(&subvolume.uuid);
         let base = self.places.common()?.map(|(_, base)| base.uuid);
         let is_made = [Some(&image.uuid), base.as_ref()]

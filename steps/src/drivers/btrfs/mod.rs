@@ -19,6 +19,7 @@ use super::{
         difference::{of_snapshot, since_snapshot},
         guard,
     },
+    is_there,
     pairs::{Asked, Difference, PairDriver},
 };
 use crate::{
@@ -141,7 +142,7 @@ impl PairDriver for BtrfsPairs {
         since_snapshot(&places.primary, Some(source), taken(&places, &of)?, work)
     }
 
-    fn writes_to_primary(&self) -> bool {
+    fn writes_to_primary(&self, _: &PairRef) -> bool {
         true
     }
 
@@ -194,7 +195,7 @@ fn source(places: &Places, image: Subvolume) -> Result<(&Path, Subvolume), Failu
 
 /// Since when a snapshot and the primary may differ; `None` if they are no snapshots of one another.
 fn taken(places: &Places, of: &Subvolume) -> Result<Option<jiff::Timestamp>, Failure> {
-    let primary = if places.primary.exists() { Subvolume::at(&places.primary)? } else { None };
+    let primary = if is_there(&places.primary)? { Subvolume::at(&places.primary)? } else { None };
     Ok(primary.filter(|primary| primary.is_related(of)).and(of.made))
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
+use resplit_operations::pair::CopyReport;
 
 use super::{change::Change, places::Places, program::sync, state::State, subvolume::Subvolume};
-use crate::{drivers::book::Verb, failure::Failure};
+use crate::{
+    drivers::book::{Verb, is_overwritten},
+    failure::Failure,
+};
 
 /// Readies the image: it is empty and writable.
 pub(super) fn begin(verb: &Verb<'_>, state: &mut State, change: &Change<'_>) -> Result<PathBuf, Failure> {
@@ -28,17 +31,8 @@ pub(super) fn end(
     change: &Change<'_>,
 ) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
-    let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
-    match (state.status, last) {
-        (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
-        (PairStatus::Copy, Some(_)) => {}
-        (status, _) => {
-            return Err(Failure::refused(format!(
-                "pair {} is {status} and is not being overwritten by {}",
-                pair.copy_group, asked.tag.0
-            ))
-            .with_help("begin the overwriting again"));
-        }
+    if is_overwritten(pair, state, asked)? {
+        return Ok(());
     }
     let image = Places::named(pair).image;
     change.set_read_only(&image)?;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use resplit_operations::pair::{CopyReport, PairRef, PairStatus, PairVerb};
+use resplit_operations::pair::{CopyReport, PairRef};
 
 use super::{
     list::{Buffer, list},
@@ -15,7 +15,11 @@ use super::{
     state::{DATA, NEW_DATA, State},
     tree::Tree,
 };
-use crate::{context::Work, drivers::book::Verb, failure::Failure};
+use crate::{
+    context::Work,
+    drivers::book::{Verb, is_overwritten},
+    failure::Failure,
+};
 
 /// Readies `data/`: it is empty and nothing is known of it.
 pub(super) fn begin(verb: &Verb<'_>, state: &mut State) -> Result<PathBuf, Failure> {
@@ -55,17 +59,8 @@ fn make(pair: &PairRef, data: &Path) -> Result<(), Failure> {
 /// Makes what was written the image. Asked again after it was done, it is done.
 pub(super) fn end(verb: &Verb<'_>, state: &mut State, report: &CopyReport) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
-    let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
-    match (state.status, last) {
-        (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
-        (PairStatus::Copy, Some(_)) => {}
-        (status, _) => {
-            return Err(Failure::refused(format!(
-                "pair {} is {status} and is not being overwritten by {}",
-                pair.copy_group, asked.tag.0
-            ))
-            .with_help("begin the overwriting again"));
-        }
+    if is_overwritten(pair, state, asked)? {
+        return Ok(());
     }
     let tree = Tree::open(&pair.secondary.join(DATA))?;
     rustix::fs::syncfs(tree.root()).map_err(|error| tree.failure("make durable", b"", b"", error))?;

@@ -21,7 +21,10 @@ use super::{
     survey::{Survey, survey},
     tree::Tree,
 };
-use crate::{drivers::book::Verb, failure::Failure};
+use crate::{
+    drivers::{book::Verb, is_there},
+    failure::Failure,
+};
 
 /// A verb that copies.
 pub(super) struct Pass<'a> {
@@ -42,8 +45,9 @@ impl Pass<'_> {
         // A first copy is made aside, so that there is none until it is whole. What an interrupted pass has left is
         // taken up; where there is nothing, the directory that the lock has made has the same file system.
         let aside = self.verb.pair.secondary.join(NEW_DATA);
-        let is_new = self.verb.verb != PairVerb::Restore && !data.exists();
-        let is_begun = is_new && aside.exists();
+        // What cannot be looked at is not missing: to take it for that would make a second copy beside the first.
+        let is_new = self.verb.verb != PairVerb::Restore && !is_there(&data)?;
+        let is_begun = is_new && is_there(&aside)?;
         let secondary = Tree::open(match (is_new, is_begun) {
             (false, _) => &data,
             (true, true) => &aside,

@@ -22,7 +22,8 @@ fn another_process_with_the_same_id_is_not_the_owner() {
     assert!(table.is_alive(&owner));
     assert_eq!(table.group(77).unwrap(), [42]);
 
-    fake(root.path(), "first", 42, 'S', 1001);
+    // The next one is not had in the next moment: there are thousands of IDs before.
+    fake(root.path(), "first", 42, 'S', 1002);
     assert!(!table.is_alive(&owner), "the ID was given out again");
     fake(root.path(), "first", 42, 'Z', 1000);
     assert!(!table.is_alive(&owner), "a zombie");
@@ -33,6 +34,26 @@ fn another_process_with_the_same_id_is_not_the_owner() {
     fs::remove_dir_all(root.path().join("42")).unwrap();
     fake(root.path(), "first", 43, 'S', 1);
     assert!(!table.is_alive(&owner), "gone");
+}
+
+#[test]
+fn an_owner_is_the_same_from_every_time_namespace() {
+    let root = tempfile::tempdir().unwrap();
+    let table = Processes::at(root.path());
+    fake(root.path(), "first", 42, 'S', 1000);
+    let owner = table.owner(42).unwrap().unwrap();
+    fs::create_dir(root.path().join("self")).unwrap();
+    for (offsets, seen) in
+        [("boottime 100000 0", 10_001_000), ("boottime -5 0", 500), ("boottime 0 15000000", 1001)]
+    {
+        fake(root.path(), "first", 42, 'S', seen);
+        fs::write(root.path().join("self/timens_offsets"), format!("monotonic 7 0\n{offsets}\n")).unwrap();
+        assert!(table.is_alive(&owner), "{offsets}");
+        assert!(table.owner(42).unwrap().unwrap().start_time.abs_diff(1000) <= 1, "{offsets}");
+    }
+    fake(root.path(), "first", 42, 'S', 1000);
+    fs::write(root.path().join("self/timens_offsets"), "monotonic 0 0\nboottime 100000 0\n").unwrap();
+    assert!(!table.is_alive(&owner), "there, that is another process");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(super) type Hash = [u8; HASH];
 /// That of a block of zeros, which is not on disk where that can be: BLAKE3 gives it to nothing that is known.
 pub(super) const ZEROS: Hash = [0; HASH];
 
+/// That of a block of which nothing is known: no block has it.
+pub(super) const UNKNOWN: Hash = [0xff; HASH];
+
 /// Of which pass of which pair a map is.
 #[derive(Clone, Copy)]
 pub(super) struct Header {
@@ -70,11 +73,11 @@ impl Blocks {
         }
         let mut new = Self::zeros(size);
         new.hashes[..kept].copy_from_slice(&self.hashes[..kept]);
-        // No block has this hash, so that it is written: one that was cut has another one, and one that grew, too.
+        // So that it is written: one that was cut has another hash, and one that grew, too.
         if let (Some(new), Some(old)) = (new.hashes.get_mut(kept), self.hashes.get(kept))
             && *old != ZEROS
         {
-            *new = [0xff; HASH];
+            *new = UNKNOWN;
         }
         *self = new;
     }

@@ -50,6 +50,11 @@ impl FileSystem {
         if self.kind == "xfs" { "rw,nouuid" } else { "rw" }
     }
 
+    /// Whether it does not say if its journal has to be replayed: XFS leaves a record in its log also when it is frozen.
+    pub(in crate::drivers) fn hides_replay(&self) -> bool {
+        matches!(self.kind.as_str(), "xfs" | "f2fs")
+    }
+
     /// Whether what its journal holds may be missing in the image: it was not at rest when the image was made. XFS does not
     /// say (a freeze leaves a record in its log on purpose, `xfs_log_quiesce`), so it may always.
     pub(in crate::drivers) fn needs_replay(&self, image: &Path) -> Result<bool, Failure> {

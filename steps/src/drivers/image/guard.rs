@@ -9,7 +9,7 @@ use super::{
     volume::Volume,
 };
 use crate::{
-    drivers::{directory, mounts::Holders},
+    drivers::{directory, is_there, mounts::Holders},
     failure::Failure,
 };
 
@@ -98,10 +98,10 @@ pub(super) fn space(pair: &PairRef, from: &Volume) -> Result<(), Failure> {
     if pair.device.is_some() || from.is_device {
         return Ok(());
     }
-    if !copy.exists() && from.clones_into(&pair.secondary) {
+    if !is_there(&copy)? && from.clones_into(&pair.secondary) {
         return Ok(());
     }
-    let there = if copy.exists() { Volume::open(&copy)?.allocated()? } else { 0 };
+    let there = if is_there(&copy)? { Volume::open(&copy)?.allocated()? } else { 0 };
     let needed = from.allocated()?.min(from.size).saturating_sub(there);
     let failure =
         |error: rustix::io::Errno| Failure::io("ask for the free space of", &pair.secondary, &error.into());

@@ -14,6 +14,7 @@ use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairV
 
 use super::{
     book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
+    is_there,
     mounts::Holders,
     pairs::{Asked, Content, Difference, PairDriver},
 };
@@ -22,9 +23,11 @@ use crate::{
     failure::Failure,
 };
 
+pub(super) mod between;
 mod blocks;
 mod delete;
-mod filesystem;
+pub(super) mod filesystem;
+mod found;
 pub(super) mod guard;
 pub(super) mod opening;
 pub(super) mod overwrite;
@@ -132,13 +135,8 @@ impl PairDriver for ImagePairs {
         Ok(at.to_owned())
     }
 
-    /// The tree of the file system that is mounted from the volume, else its size.
     fn content(&self, primary: &Path) -> Result<Content, Failure> {
-        let volume = Volume::open(primary)?;
-        let holders = Holders::of(primary)
-            .map_err(|error| Failure::io("find out what is mounted from", primary, &error))?;
-        let whole = holders.mounts.into_iter().find(|mount| mount.root == "/");
-        Ok(whole.map_or(Content::Volume(volume.size), |mount| Content::Tree(mount.point)))
+        content(primary)
     }
 
     fn begin_overwrite(&self, pair: &PairRef, at: &Path, asked: &Asked<'_>) -> Result<PathBuf, Failure> {
@@ -161,7 +159,7 @@ impl PairDriver for ImagePairs {
 
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure> {
         let copy = copy_of(pair);
-        if !copy.exists() {
+        if !is_there(&copy)? {
             return Ok("not needed: there is no copy yet");
         }
         let volume = Volume::open(&copy)?;
@@ -172,4 +170,13 @@ impl PairDriver for ImagePairs {
             "what was cached of the image file is forgotten"
         })
     }
+}
+
+/// The tree of the file system that is mounted from a volume, else its size.
+pub(super) fn content(primary: &Path) -> Result<Content, Failure> {
+    let volume = Volume::open(primary)?;
+    let holders = Holders::of(primary)
+        .map_err(|error| Failure::io("find out what is mounted from", primary, &error))?;
+    let whole = holders.mounts.into_iter().find(|mount| mount.root == "/");
+    Ok(whole.map_or(Content::Volume(volume.size), |mount| Content::Tree(mount.point)))
 }

@@ -62,7 +62,7 @@ fn replay<E: Image>(
 }
 
 /// Unmounts what an interrupted opening has left at a directory of ours.
-pub(super) fn close_one(at: &Path) -> Result<(), Failure> {
+pub(in crate::drivers) fn close_one(at: &Path) -> Result<(), Failure> {
     let is_mounted =
         mounts::is_mount_point(at).map_err(|error| Failure::io("look up the mounts at", at, &error))?;
     if is_mounted { mounts::unmount(at) } else { Ok(()) }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use resplit_operations::pair::{CopyReport, PairStatus, PairVerb};
+use resplit_operations::pair::CopyReport;
 
 use super::{
     filesystem::FileSystem,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     drivers::{
-        book::{Book, Lock, Verb, unusable},
+        book::{Book, Lock, Verb, is_overwritten, unusable},
         directory,
         mounts::{self, Holders},
     },
@@ -55,17 +55,8 @@ pub(in crate::drivers) fn end<E: Image>(
     report: &CopyReport,
 ) -> Result<(), Failure> {
     let (pair, asked) = (verb.pair, verb.asked);
-    let last = state.last.as_ref().filter(|last| last.verb == PairVerb::Overwrite && last.tag == asked.tag);
-    match (state.status, last) {
-        (PairStatus::Psus, Some(last)) if last.ended.is_some() => return Ok(()),
-        (PairStatus::Copy, Some(_)) => {}
-        (status, _) => {
-            return Err(Failure::refused(format!(
-                "pair {} is {status} and is not being overwritten by {}",
-                pair.copy_group, asked.tag.0
-            ))
-            .with_help("begin the overwriting again"));
-        }
+    if is_overwritten(pair, state, asked)? {
+        return Ok(());
     }
     let copy = copy_of(pair);
     let holders =

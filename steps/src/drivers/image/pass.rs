@@ -6,15 +6,16 @@ use resplit_operations::pair::{CopyReport, PairRef};
 
 use super::{
     blocks::{Blocks, Header},
+    found::Found,
     guard,
-    scan::{Found, Scan},
+    scan::Scan,
     state::{BLOCKS, NEW_BLOCKS, Seen, State, copy_of},
     verify::verify,
     volume::Volume,
     writes::Writes,
 };
 use crate::{
-    drivers::{book::Verb, pairs::Difference},
+    drivers::{book::Verb, is_there, pairs::Difference},
     failure::Failure,
 };
 
@@ -118,7 +119,7 @@ impl Pass<'_> {
         guard::held(&pair.primary, "what uses it would not see what is restored beneath it")?;
         guard::held(&copy_of(pair), "its image may be changed meanwhile")?;
         let from = image(&copy_of(pair), state)?;
-        let is_lost = !pair.primary.exists();
+        let is_lost = !is_there(&pair.primary)?;
         if is_lost && pair.primary.starts_with("/dev") {
             return Err(Failure::refused(format!("the primary {} is not there", pair.primary.display()))
                 .with_help("attach the device, then run again; nothing was changed"));
@@ -166,7 +167,7 @@ impl Pass<'_> {
     pub(super) fn difference(&self, state: &State) -> Result<Difference, Failure> {
         let pair = self.verb.pair;
         let copy = image(&copy_of(pair), state)?;
-        if !pair.primary.exists() {
+        if !is_there(&pair.primary)? {
             return Ok(Difference {
                 returned: Blocks::count(copy.size),
                 bytes: copy.size,

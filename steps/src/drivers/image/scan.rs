@@ -13,15 +13,18 @@ use std::{
 };
 
 use super::{
-    blocks::{BLOCK, Blocks, Hash, ZEROS, bytes, hash},
-    threads::{MOST_CORES, cores, on_threads},
-    volume::{Buffer, Volume},
+    blocks::{BLOCK, Blocks, Hash, UNKNOWN, ZEROS, bytes, hash},
+    found::{Found, Part, differing},
+    threads::{cores, on_threads},
+    volume::{Buffer, Reader, Volume},
 };
 use crate::{context::Work, drivers::directory::progress::Counter, failure::Failure};
 
 /// Blocks that are read at once.
 const BLOCKS_AT_ONCE: usize = 64;
 const CHUNK: usize = BLOCKS_AT_ONCE * BLOCK;
+/// Chunks that one thread reads one after the other: the system reads ahead of whoever reads in order.
+const STRETCH: usize = 32;
 
 /// What is to be done.
 pub(super) struct Scan<'a> {
@@ -38,47 +41,47 @@ pub(super) struct Scan<'a> {
     pub(super) work: &'a Work,
 }
 
-/// What was found.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Blocks that differ.
-    pub(super) changed: u64,
-    /// Bytes of content in them; zeros are none.
-    pub(super) bytes: u64,
-    /// Where they are, in bytes, in order.
-    pub(super) ranges: Vec<Range<u64>>,
-}
-
-impl Found {
-    fn add(&mut self, range: Range<u64>, is_zero: bool) {
-        self.changed += (range.end - range.start).div_ceil(bytes(BLOCK));
-        self.bytes += if is_zero { 0 } else { range.end - range.start };
-        match self.ranges.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.ranges.push(range),
-        }
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        self.changed += other.changed;
-        self.bytes += other.bytes;
-        self.ranges.extend(other.ranges);
-        self
-    }
-}
-
-/// The chunks that no thread has taken yet.
+/// The stretches that no thread has taken yet.
 type Waiting<'a> = Mutex<Enumerate<ChunksMut<'a, Hash>>>;
+
+/// What one thread works with.
+struct Worker<'a> {
+    counter: &'a Counter<'a>,
+    /// The side that is read, read in order by this thread alone.
+    reader: Reader,
+    /// The other one.
+    other: Reader,
+    source: Buffer,
+    /// The same part of the other side, where it has to be read.
+    target: Option<Buffer>,
+    /// A block of the other side.
+    there: Buffer,
+    found: Found,
+}
 
 impl Scan<'_> {
     /// Reads all of it. `blocks` is of the size of the side that is read, and describes it afterwards.
     pub(super) fn run(&self, blocks: &mut Blocks) -> Result<Found, Failure> {
         let counter = Counter::new(self.work, None, Some(self.from.size));
-        self.from.is_read_once();
-        let waiting = Mutex::new(blocks.hashes.chunks_mut(BLOCKS_AT_ONCE).enumerate());
-        let found = on_threads(cores(), |stopped| self.work_off(&waiting, &counter, stopped))?;
+        let threads = cores();
+        // All threads have something to do in a small volume, too.
+        let stretch = blocks.hashes.len().div_ceil(threads * BLOCKS_AT_ONCE).clamp(1, STRETCH);
+        let waiting = Mutex::new(blocks.hashes.chunks_mut(stretch * BLOCKS_AT_ONCE).enumerate());
+        let found = on_threads(threads, |stopped| {
+            let reader = |of: &Volume| of.reader().map_err(|error| of.failure("read", &error));
+            let worker = Worker {
+                counter: &counter,
+                reader: reader(self.from)?,
+                other: reader(self.to)?,
+                source: Buffer::new(CHUNK),
+                target: (!self.known).then(|| Buffer::new(CHUNK)),
+                there: Buffer::new(BLOCK),
+                found: Found::default(),
+            };
+            self.work_off(&waiting, stretch, worker, stopped)
+        })?;
         let mut found = found.into_iter().fold(Found::default(), Found::merge);
-        found.ranges.sort_unstable_by_key(|range| range.start);
+        found.sort();
         counter.finish();
         Ok(found)
     }
@@ -86,63 +89,119 @@ impl Scan<'_> {
     fn work_off(
         &self,
         waiting: &Waiting<'_>,
-        counter: &Counter<'_>,
+        stretch: usize,
+        mut worker: Worker<'_>,
         stopped: &AtomicBool,
     ) -> Result<Found, Failure> {
-        let (mut found, mut source) = (Found::default(), Buffer::new(CHUNK));
-        let mut target = if self.known { None } else { Some(Buffer::new(CHUNK)) };
-        while !stopped.load(Ordering::Relaxed) {
-            let Some((number, hashes)) = waiting.lock().unwrap_or_else(PoisonError::into_inner).next() else {
-                break;
-            };
-            let at = bytes(number) * bytes(CHUNK);
-            let end = self.from.size.min(at + bytes(CHUNK));
-            let is_read = read(self.from, &mut source, at..end)?;
-            // What is a hole here and zero there is equal, unread.
-            if is_read || !self.known || hashes.iter().any(|hash| *hash != ZEROS) {
-                if let Some(target) = &mut target {
-                    let _ = read(self.to, target, at..end)?;
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, hashes)) = next else { return Ok(worker.found) };
+            for (chunk, hashes) in hashes.chunks_mut(BLOCKS_AT_ONCE).enumerate() {
+                if stopped.load(Ordering::Relaxed) {
+                    return Ok(worker.found);
                 }
-                self.compare(at..end, &source, target.as_ref(), hashes, &mut found)?;
+                self.chunk(bytes(number * stretch + chunk) * bytes(CHUNK), hashes, &mut worker)?;
             }
-            counter.add(0, end - at)?;
         }
-        Ok(found)
+    }
+
+    /// Reads a chunk, and compares it.
+    fn chunk(&self, at: u64, hashes: &mut [Hash], worker: &mut Worker<'_>) -> Result<(), Failure> {
+        let range = at..self.from.size.min(at + bytes(CHUNK));
+        let is_read = read(self.from, &worker.reader, &mut worker.source, range.clone())?;
+        // What is a hole here and zero there is equal, unread.
+        if is_read || !self.known || hashes.iter().any(|hash| *hash != ZEROS) {
+            if let Some(target) = &mut worker.target {
+                let _ = read(self.to, &worker.other, target, range.clone())?;
+            }
+            self.compare(range.clone(), hashes, worker)?;
+        }
+        worker.counter.add(0, range.end - at)
     }
 
     /// Finds what differs in a chunk, a run of blocks at a time, and keeps what is there in the map.
     fn compare(
         &self,
         chunk: Range<u64>,
-        source: &Buffer,
-        target: Option<&Buffer>,
         hashes: &mut [Hash],
-        found: &mut Found,
+        worker: &mut Worker<'_>,
     ) -> Result<(), Failure> {
+        let Worker { other, source, target, there, found, .. } = worker;
         let length = usize::try_from(chunk.end - chunk.start).unwrap_or(CHUNK);
-        let source = source.first(length);
-        let mut run: Option<(Range<usize>, bool)> = None;
-        for (number, (block, known)) in source.chunks(BLOCK).zip(hashes).enumerate() {
-            let range = number * BLOCK..number * BLOCK + block.len();
+        let (source, target) = (source.first(length), target.as_ref().map(|target| target.first(length)));
+        let place = |number: usize| number * BLOCK..length.min((number + 1) * BLOCK);
+        let mut changed = Vec::with_capacity(hashes.len());
+        for (number, known) in hashes.iter_mut().enumerate() {
+            let block = &source[place(number)];
             let new = hash(block);
-            self.check(chunk.start + bytes(range.start), &new)?;
+            self.check(chunk.start + bytes(number * BLOCK), &new)?;
             let differs = match target {
-                Some(target) => target.first(length)[range.clone()] != *block,
+                Some(target) => target[place(number)] != *block,
                 None => *known != new,
             };
-            *known = new;
-            let next = differs.then_some((range, new == ZEROS));
-            run = match (run.take(), next) {
-                (Some((run, zero)), Some((range, same))) if zero == same => {
+            let old = std::mem::replace(known, new);
+            if differs {
+                changed.push((number, old, new == ZEROS));
+            }
+        }
+        // Where most has changed it is quicker to write than to look.
+        let is_looked_at = self.write && (target.is_some() || changed.len() * 2 <= hashes.len());
+        let mut run: Option<(Range<usize>, bool)> = None;
+        for (number, old, is_zero) in changed {
+            let range = place(number);
+            let at = chunk.start + bytes(range.start);
+            let there = match target {
+                _ if !is_looked_at || is_zero || !found.takes_parts() => None,
+                Some(target) => Some(&target[range.clone()]),
+                None if old == ZEROS || old == UNKNOWN => None,
+                None => Some(self.there(other, at, range.len(), there)?),
+            };
+            if let Some(parts) = there.and_then(|there| differing(there, &source[range.clone()])) {
+                self.change_parts(at, &source[range], parts, found)?;
+                continue;
+            }
+            run = match run.take() {
+                Some((run, zero)) if zero == is_zero && run.end == range.start => {
                     Some((run.start..range.end, zero))
                 }
-                (run, next) => {
+                run => {
                     self.change(run, chunk.start, source, found)?;
-                    next
+                    Some((range, is_zero))
                 }
             };
         }
         self.change(run, chunk.start, source, found)
+    }
+
+    /// A block as it is on the other side.
+    fn there<'b>(
+        &self,
+        other: &Reader,
+        at: u64,
+        length: usize,
+        buffer: &'b mut Buffer,
+    ) -> Result<&'b [u8], Failure> {
+        let read = other.read(self.to, buffer, at);
+        let filled = read.map_err(|error| self.to.failure("read", &error))?;
+        Ok(buffer.first(filled.min(length)))
+    }
+
+    fn change_parts(
+        &self,
+        at: u64,
+        block: &[u8],
+        parts: Vec<Range<usize>>,
+        found: &mut Found,
+    ) -> Result<(), Failure> {
+        let mut written = Vec::with_capacity(parts.len());
+        for range in parts {
+            let part = &block[range.clone()];
+            let at = at + bytes(range.start);
+            self.to.write(part, at).map_err(|error| self.to.failure("write to", &error))?;
+            written.push(Part { at, length: part.len(), hash: hash(part) });
+        }
+        found.add_parts(written);
+        Ok(())
     }
 
     fn change(
@@ -183,11 +242,9 @@ impl Scan<'_> {
 
 /// Reads a part of a volume of which only what is data is read; what lies beyond its end is zero. Says whether there is
 /// any data in it.
-fn read(volume: &Volume, buffer: &mut Buffer, range: Range<u64>) -> Result<bool, Failure> {
+fn read(volume: &Volume, reader: &Reader, buffer: &mut Buffer, range: Range<u64>) -> Result<bool, Failure> {
     let failure = |error: io::Error| volume.failure("read", &error);
     let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
-    // The chunk that some thread takes after those that are being read.
-    volume.expect(range.start + bytes(CHUNK * MOST_CORES), bytes(CHUNK));
     let end = range.end.min(volume.size);
     let data = if range.start < end { volume.data(range.start, end).map_err(failure)? } else { None };
     if data.is_none() {
@@ -195,7 +252,7 @@ fn read(volume: &Volume, buffer: &mut Buffer, range: Range<u64>) -> Result<bool,
         return Ok(false);
     }
     // Holes within a chunk are as quickly read as filled.
-    let filled = volume.read(buffer, range.start).map_err(failure)?;
+    let filled = reader.read(volume, buffer, range.start).map_err(failure)?;
     if bytes(filled) < end - range.start {
         let text = format!("{} became shorter while it was read", volume.path.display());
         return Err(Failure::temporary(text).with_help("let nothing resize it meanwhile, then run again"));

@@ -9,7 +9,7 @@ use std::{
 use crate::failure::Failure;
 
 /// More threads than this read no faster from memory.
-pub(super) const MOST_CORES: usize = 4;
+const MOST_CORES: usize = 4;
 
 /// How many threads work that needs a core each has.
 pub(super) fn cores() -> usize {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     blocks::{BLOCK, Blocks, bytes, hash},
-    scan::Found,
+    found::Found,
     threads::on_threads,
     volume::{Buffer, Volume},
 };
@@ -33,8 +33,9 @@ pub(super) fn verify(to: &Volume, found: &Found, blocks: &Blocks, work: &Work) -
             let Some(piece) = waiting.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
             work.check()?;
             let wanted = usize::try_from(piece.end - piece.start).unwrap_or(PIECE);
-            let filled =
-                to.read_back(&mut buffer, piece.start).map_err(|error| to.failure("read back", &error))?;
+            let filled = to
+                .read_back(&mut buffer, wanted, piece.start)
+                .map_err(|error| to.failure("read back", &error))?;
             let first = usize::try_from(piece.start / bytes(BLOCK)).unwrap_or(usize::MAX);
             let hashes = blocks.hashes.get(first..).unwrap_or_default();
             let read = buffer.first(filled.min(wanted));
@@ -42,16 +43,34 @@ pub(super) fn verify(to: &Volume, found: &Found, blocks: &Blocks, work: &Work) -
             let good = good.count() * BLOCK;
             if good < wanted {
                 let at = piece.start + bytes(good);
-                return Err(Failure::permanent(format!(
-                    "{} does not keep what is written to it: the block at byte {at} reads back otherwise",
-                    to.path.display()
-                ))
-                .with_help("its disk may be failing; name another one in the site file, and resync"));
+                return Err(not_kept(to, at));
             }
         }
         Ok(())
     };
-    on_threads(READS, check).map(drop)
+    let parts = Mutex::new(found.parts.iter());
+    let check_parts = |stopped: &AtomicBool| {
+        let mut buffer = Buffer::new(BLOCK);
+        while !stopped.load(Ordering::Relaxed) {
+            let Some(part) = parts.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
+            work.check()?;
+            let filled = to.read_back(&mut buffer, part.length, part.at);
+            let filled = filled.map_err(|error| to.failure("read back", &error))?;
+            if hash(buffer.first(filled.min(part.length))) != part.hash {
+                return Err(not_kept(to, part.at));
+            }
+        }
+        Ok(())
+    };
+    on_threads(READS, |stopped| check(stopped).and_then(|()| check_parts(stopped))).map(drop)
+}
+
+fn not_kept(to: &Volume, at: u64) -> Failure {
+    Failure::permanent(format!(
+        "{} does not keep what is written to it: the block at byte {at} reads back otherwise",
+        to.path.display()
+    ))
+    .with_help("its disk may be failing; name another one in the site file, and resync")
 }
 
 /// The pieces that are read, from ranges in order.
@@ -73,6 +92,7 @@ fn pieces(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drivers::image::found::Part;
 
     #[test]
     fn ranges_close_to_each_other_are_read_together_and_long_ones_in_pieces() {
@@ -87,5 +107,31 @@ mod tests {
         assert_eq!(read(&[]), []);
         assert_eq!(read(&[(0, 1), (1, 2), (6, 7), (12, 13)]), [(0, 7), (12, 13)]);
         assert_eq!(read(&[(3, 40)]), [(3, 19), (19, 35), (35, 40)]);
+    }
+
+    #[test]
+    fn what_reads_back_otherwise_is_told_whether_it_was_written_whole_or_in_part() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("copy");
+        std::fs::write(&path, vec![5; 3 * BLOCK]).unwrap();
+        let volume = Volume::open(&path).unwrap();
+        let blocks = |last: u8| {
+            let mut blocks = Blocks::zeros(bytes(3 * BLOCK));
+            blocks.hashes.fill(hash(&vec![5; BLOCK]));
+            blocks.hashes[2] = hash(&vec![last; BLOCK]);
+            blocks
+        };
+        let written = |part: u8| {
+            let mut found = Found::default();
+            found.add(bytes(BLOCK)..bytes(3 * BLOCK), false);
+            found.add_parts(vec![Part { at: 8192, length: 4096, hash: hash(&vec![part; 4096]) }]);
+            found
+        };
+        let work = crate::context::Work::silent();
+        assert!(verify(&volume, &written(5), &blocks(5), &work).is_ok());
+        let failure = verify(&volume, &written(5), &blocks(6), &work).unwrap_err();
+        assert!(failure.message.contains(&format!("at byte {} reads back", 2 * BLOCK)), "{failure}");
+        let failure = verify(&volume, &written(6), &blocks(5), &work).unwrap_err();
+        assert!(failure.message.contains("at byte 8192 reads back"), "{failure}");
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind},
     num::NonZeroU64,
+    os::fd::AsRawFd,
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
@@ -96,21 +97,33 @@ impl Volume {
         Ok(if self.is_device { self.size } else { self.metadata()?.blocks().saturating_mul(512) })
     }
 
-    /// Reads as much as the buffer takes or the volume has; gives how much that was. A device is read past the page
-    /// cache: what a file system on it has written is on the device, but may be cached here as it was before.
-    pub(super) fn read(&self, buffer: &mut Buffer, at: u64) -> io::Result<usize> {
-        let direct = self.direct.as_ref().filter(|_| self.is_device);
-        fill(direct.unwrap_or(&self.file), direct.is_some(), buffer.all(), at, self.size)
+    /// Reads it in order, for one thread. A device is read past the page cache: what a file system on it has written is
+    /// on the device, but may be cached here as it was before.
+    pub(super) fn reader(&self) -> io::Result<Reader> {
+        if let Some(direct) = self.direct.as_ref().filter(|_| self.is_device) {
+            return Ok(Reader { file: direct.try_clone()?, direct: true });
+        }
+        // Opened anew, so that the system reads ahead of this thread and not of all of them in turn.
+        let file = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let file = file.or_else(|_| self.file.try_clone())?;
+        for advice in [Advice::Sequential, Advice::NoReuse] {
+            let _ = fadvise(&file, 0, None, advice);
+        }
+        Ok(Reader { file, direct: false })
     }
 
-    /// The same from where it is kept, and not from the page cache.
-    pub(super) fn read_back(&self, buffer: &mut Buffer, at: u64) -> io::Result<usize> {
+    /// Reads as much as is wanted, or the buffer takes, or the volume has, from where it is kept and not from the page
+    /// cache; gives how much that was.
+    pub(super) fn read_back(&self, buffer: &mut Buffer, wanted: usize, at: u64) -> io::Result<usize> {
+        let bytes = buffer.all();
+        let wanted = wanted.next_multiple_of(ALIGNMENT).min(bytes.len());
+        let bytes = &mut bytes[..wanted];
         if let Some(direct) = &self.direct {
-            return fill(direct, true, buffer.all(), at, self.size);
+            return fill(direct, true, bytes, at, self.size);
         }
-        let length = u64::try_from(buffer.all().len()).ok().and_then(NonZeroU64::new);
+        let length = u64::try_from(wanted).ok().and_then(NonZeroU64::new);
         fadvise(&self.file, at, length, Advice::DontNeed)?;
-        fill(&self.file, false, buffer.all(), at, self.size)
+        fill(&self.file, false, bytes, at, self.size)
     }
 
     /// Where data is from `at` on, up to `end`; `None` if all of that is a hole. What cannot tell, is data.
@@ -129,18 +142,6 @@ impl Volume {
             Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some((data, end))),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Has a range brought into memory meanwhile, of a file.
-    pub(super) fn expect(&self, at: u64, length: u64) {
-        if !self.is_device {
-            let _ = fadvise(&self.file, at, NonZeroU64::new(length), Advice::WillNeed);
-        }
-    }
-
-    /// Says that it is read once from front to back, so that it does not push what is needed out of memory.
-    pub(super) fn is_read_once(&self) {
-        let _ = fadvise(&self.file, 0, None, Advice::NoReuse);
     }
 
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
@@ -261,6 +262,19 @@ fn fill(file: &File, direct: bool, bytes: &mut [u8], at: u64, size: u64) -> io::
         }
     }
     Ok(filled.min(wanted))
+}
+
+/// Reads a volume for one thread.
+pub(super) struct Reader {
+    file: File,
+    direct: bool,
+}
+
+impl Reader {
+    /// Reads as much as the buffer takes or the volume has; gives how much that was.
+    pub(super) fn read(&self, of: &Volume, buffer: &mut Buffer, at: u64) -> io::Result<usize> {
+        fill(&self.file, self.direct, buffer.all(), at, of.size)
+    }
 }
 
 /// Memory that direct reads can use.

@@ -67,22 +67,24 @@ fn mount(
 /// # Errors
 /// A file system that is in use stays mounted: a temporary failure that names it.
 pub fn close(at: &Path) -> Result<usize, Failure> {
-    let failure = |error: &io::Error| Failure::io("look up the mounts at", at, error);
     if matches!(at.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Ok(0);
     }
+    let failure = |error: &io::Error| Failure::io("look up the mounts at", at, error);
     let real = at.canonicalize().map_err(|error| failure(&error))?;
-    let mounted: Vec<PathBuf> = Mount::all()
-        .map_err(|error| failure(&error))?
-        .into_iter()
-        .map(|mount| mount.point)
-        .filter(|point| point.starts_with(&real))
-        .collect();
+    let mounted = mounted_below(&real).map_err(|error| failure(&error))?;
     for point in mounted.iter().rev() {
         unmount(point)?;
     }
     remove_empty(&real).map_err(|error| Failure::io("remove the directory", at, &error))?;
     Ok(mounted.len())
+}
+
+/// What is mounted at a directory or below, in the order in which it was.
+pub fn mounted_below(at: &Path) -> io::Result<Vec<PathBuf>> {
+    let real = at.canonicalize()?;
+    let points = Mount::all()?.into_iter().map(|mount| mount.point);
+    Ok(points.filter(|point| point.starts_with(&real)).collect())
 }
 
 /// Unmounts what is mounted last at a directory, which stays.

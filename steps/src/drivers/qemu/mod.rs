@@ -20,6 +20,7 @@ use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairV
 use super::{
     book::{NEW, Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     image::{self, state::copy_of, volume::Volume},
+    is_there,
     pairs::{Asked, Content, Difference, PairDriver},
 };
 use crate::{
@@ -172,7 +173,7 @@ impl PairDriver for QemuPairs {
 
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure> {
         let copy = copy_of(pair);
-        if !copy.exists() {
+        if !is_there(&copy)? {
             return Ok("not needed: there is no copy yet");
         }
         let volume = Volume::open(&copy)?;

@@ -21,11 +21,13 @@ use resplit_operations::pair::Tag;
 use rustix::{
     fs::{FallocateFlags, FlockOperation, fallocate, flock},
     io::Errno,
-    time::{ClockId, clock_gettime},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{drivers::identity::Owner, failure::Failure};
+use crate::{
+    drivers::{clocks::awake_ms, identity::Owner},
+    failure::Failure,
+};
 
 /// `started.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +38,8 @@ pub(super) struct Started {
     pub(super) argv: Vec<String>,
     /// When, for people.
     pub(super) at: Timestamp,
-    /// The same by the clock of this boot that nobody sets, in milliseconds. It means something as long as the command
+    /// The same by a clock of this boot that nobody sets, without the time asleep, in milliseconds: what the shim's own time
+    /// limit is measured in. It means something as long as the command
     /// lives, and no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ticks_ms: Option<u64>,
@@ -76,17 +79,9 @@ pub(super) enum Standing {
 impl Started {
     /// How long ago that was; nothing if it was not written down, so that no time limit is over too early.
     pub(super) fn age(&self) -> Duration {
-        let since = self.ticks_ms.map_or(0, |then| ticks_ms().saturating_sub(then));
+        let since = self.ticks_ms.map_or(0, |then| awake_ms().saturating_sub(then));
         Duration::from_millis(since)
     }
-}
-
-/// Milliseconds of this boot, without those asleep: what the shim's own time limit is measured in. Setting the wall
-/// clock changes nothing of it.
-pub(super) fn ticks_ms() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let (seconds, nanoseconds) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
 /// A shim's directory.

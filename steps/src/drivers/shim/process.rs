@@ -20,10 +20,10 @@ use signal_hook::{
 
 use super::{
     child::{self, Event, Why},
-    files::{Ending, Files, Finish, Started, ticks_ms},
+    files::{Ending, Files, Finish, Started},
     output::Output,
 };
-use crate::drivers::{command::ExternalCommand, identity::Owner, system};
+use crate::drivers::{clocks::awake_ms, command::ExternalCommand, identity::Owner, system};
 
 /// How long the last of the output is waited for, once the command has ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
@@ -129,7 +129,7 @@ fn attend(files: &Files, order: &Order) -> io::Result<JoinHandle<()>> {
         tag: command.tag.clone(),
         argv: command.argv.clone(),
         at: Timestamp::now(),
-        ticks_ms: Some(ticks_ms()),
+        ticks_ms: Some(awake_ms()),
         shim: Owner::current()?,
     })?;
 

@@ -105,7 +105,8 @@ fn restore(root: &Path, entries: Vec<Evil>, paths: &[&str]) -> Result<(), Failur
         }
         sink.write(&[0; 2 * BLOCK])?;
         Ok(Archived { entries: 0, content_bytes: 0 })
-    })?;
+    })
+    .map_err(|(failure, _)| failure)?;
     let to = root.join("to");
     let paths: Vec<_> = paths.iter().map(std::path::PathBuf::from).collect();
     let wanted = Wanted { to: &[(volume, &to)], paths: &paths, replace: true };

@@ -74,9 +74,13 @@ pub(super) fn write(
     let written = write_dataset(library, dataset, &opened, &located, work, |sink, index| {
         archive(dataset.sources, sink, index, &totals, work)
     });
-    let known = written.inspect_err(|_| {
-        // If this fails too, what was not closed does not exist all the same.
-        let _ = opened.file.set_len(located.end);
+    let known = written.map_err(|(failure, may_be_closed)| {
+        let cut = opened.file.set_len(located.end).and_then(|()| opened.file.sync_data());
+        match cut {
+            // What was not closed does not exist all the same.
+            Err(error) if may_be_closed => left_in_doubt(&opened, &failure, &error),
+            _ => failure,
+        }
     })?;
     let result = known.dataset.clone();
     located.datasets.push(known);
@@ -85,6 +89,14 @@ pub(super) fn write(
         tracing::warn!("{failure}");
     }
     Ok(result)
+}
+
+/// Its closing frame was being written when the cartridge failed, and cannot be taken away: whoever reads the cartridge next
+/// may find it closed.
+fn left_in_doubt(opened: &Opened, failure: &Failure, cut: &std::io::Error) -> Failure {
+    let at = opened.path.display();
+    Failure::unknown(format!("{failure}; whether the dataset is closed on {at} cannot be told now ({cut})"))
+        .with_help("see to the disk of the library; the next look at the cartridge tells")
 }
 
 fn check_volumes(dataset: &NewDataset<'_>) -> Result<(), Failure> {
@@ -119,7 +131,7 @@ fn check_cartridge(
     }
 }
 
-/// Writes a dataset whose archive and index come from `produce`.
+/// Writes a dataset whose archive and index come from `produce`. If that fails: whether the closing frame may be there.
 pub(super) fn write_dataset(
     library: &LibraryRef<'_>,
     dataset: &NewDataset<'_>,
@@ -127,12 +139,33 @@ pub(super) fn write_dataset(
     located: &Located,
     work: &Work,
     produce: impl FnOnce(&mut Sink<'_>, &mut IndexWriter) -> Result<Archived, Failure>,
-) -> Result<Known, Failure> {
+) -> Result<Known, (Failure, bool)> {
+    let mut output = Output {
+        file: &opened.file,
+        path: &opened.path,
+        position: located.end,
+        capacity: opened.label.capacity,
+    };
+    let closing = write_open(library, dataset, &mut output, located, work, produce).map_err(not_closed)?;
+    close(opened, &mut output, closing, work)
+}
+
+fn not_closed(failure: Failure) -> (Failure, bool) {
+    (failure, false)
+}
+
+/// Writes all of a dataset but the frame that closes it.
+fn write_open(
+    library: &LibraryRef<'_>,
+    dataset: &NewDataset<'_>,
+    output: &mut Output<'_>,
+    located: &Located,
+    work: &Work,
+    produce: impl FnOnce(&mut Sink<'_>, &mut IndexWriter) -> Result<Archived, Failure>,
+) -> Result<Closing, Failure> {
     let offset = located.end;
     let number = u32::try_from(located.datasets.len() + 1)
         .map_err(|_| Failure::refused(format!("cartridge {} has too many datasets", dataset.barcode)))?;
-    let mut output =
-        Output { file: &opened.file, path: &opened.path, position: offset, capacity: opened.label.capacity };
     let header = Header {
         format: FORMAT,
         library: library.id.clone(),
@@ -151,25 +184,25 @@ pub(super) fn write_dataset(
         let _ = hasher.update(bytes);
         output.append(bytes)
     };
-    add(&mut output, &header_frame)?;
+    add(output, &header_frame)?;
 
     let index_failed =
         |error: std::io::Error| Failure::io("write an index in", &library.library.path, &error);
     let mut index = IndexWriter::new(&library.library.path).map_err(index_failed)?;
     let archive_at = output.position;
     let Archive { produced, bytes: archive_bytes, rows } =
-        compress(&mut output, work, |sink| produce(sink, &mut index))?;
+        compress(output, work, |sink| produce(sink, &mut index))?;
     let Archived { entries, content_bytes } = produced;
 
     let index_at = output.position;
     let (spool, index_length) = index.finish().map_err(index_failed)?;
-    copy(&spool, index_length, index_failed, |bytes| add(&mut output, bytes))?;
+    copy(&spool, index_length, index_failed, |bytes| add(output, bytes))?;
     let table_at = output.position;
-    add(&mut output, &own_frame(Kind::Table, &table::encode(&rows))?)?;
+    add(output, &own_frame(Kind::Table, &table::encode(&rows))?)?;
     let record_at = output.position;
-    add(&mut output, &record_frame(&header, dataset.record, offset, record_at)?)?;
+    add(output, &record_frame(&header, dataset.record, offset, record_at)?)?;
 
-    let closing = Closing {
+    Ok(Closing {
         format: FORMAT,
         number,
         offset,
@@ -183,22 +216,27 @@ pub(super) fn write_dataset(
         entries,
         content_bytes,
         blake3: hasher.finalize().to_hex().to_string(),
-    };
-    close(opened, &mut output, closing, work)
+    })
 }
 
 /// What the dataset consists of is durable before the frame that says so.
-fn close(opened: &Opened, output: &mut Output<'_>, closing: Closing, work: &Work) -> Result<Known, Failure> {
+fn close(
+    opened: &Opened,
+    output: &mut Output<'_>,
+    closing: Closing,
+    work: &Work,
+) -> Result<Known, (Failure, bool)> {
     let sync = |file: &File| {
         file.sync_data().map_err(|error| Failure::io("make durable the cartridge", &opened.path, &error))
     };
-    sync(&opened.file)?;
-    work.check()?;
-    let frame = closing.encode().ok_or_else(|| Failure::permanent("the closing frame is too long"))?;
-    output.append(&frame)?;
-    sync(&opened.file)?;
-    let (header, dataset) = closing.dataset(&opened.file, &opened.label).map_err(|damage| {
-        Failure::permanent(format!("what was just written cannot be read: {}", damage.0))
+    sync(&opened.file).and_then(|()| work.check()).map_err(not_closed)?;
+    let frame = closing.encode().ok_or_else(|| Failure::permanent("the closing frame is too long"));
+    let frame = frame.map_err(not_closed)?;
+    let may_be_closed = |failure| (failure, true);
+    output.append(&frame).and_then(|()| sync(&opened.file)).map_err(may_be_closed)?;
+    let read = closing.dataset(&opened.file, &opened.label);
+    let (header, dataset) = read.map_err(|damage| {
+        may_be_closed(Failure::permanent(format!("what was just written cannot be read: {}", damage.0)))
     })?;
     Ok(Known { pool: header.pool, closing, dataset })
 }

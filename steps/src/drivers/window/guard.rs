@@ -14,7 +14,7 @@ use std::{
 use super::{
     check,
     protocol::{FREEZE, Said, THAW},
-    seen::{Seen, State, follow, thaw},
+    seen::{Seen, State, follow},
 };
 use crate::failure::Failure;
 
@@ -106,8 +106,7 @@ impl Guard {
         let (file, seen, limit) = (Arc::clone(&self.file), Arc::clone(&self.seen), self.budget + LATE);
         let watch = move || {
             if seen.wait(limit, |state| *state != State::Frozen) == State::Frozen {
-                let thawed = thaw(&file).map_err(|error| error.to_string());
-                seen.give_up(thawed);
+                seen.give_up(seen.thaw(&file));
             }
         };
         thread::Builder::new().name("window-limit".into()).spawn(watch).map_err(|error| {
@@ -138,34 +137,37 @@ impl Guard {
         }
         let at = self.filesystem.display();
         let budget = self.budget.as_millis();
-        let mut measured = None;
-        let told = match state {
+        let silent = || format!("the watchdog of {at} fell silent; {at} was thawed without it");
+        let (told, measured) = match state {
             State::Ended(Said::Thawed(length)) => return Ok(length),
             State::Ended(Said::Overrun(length)) => {
-                measured = Some(length);
-                format!(
+                let told = format!(
                     "the window of {at} was over its budget of {budget} ms: it was thawed after {length} ms"
-                )
+                );
+                (told, Some(length))
             }
-            State::Ended(Said::Stopped(length)) => {
-                measured = Some(length);
-                format!("the watchdog of {at} was asked to end from outside, and thawed it after {length} ms")
-            }
-            State::Ended(Said::Released(length)) => {
-                measured = Some(length);
-                format!("{at} was thawed by somebody else before the window was closed after {length} ms")
-            }
+            State::Ended(Said::Stopped(length)) => (
+                format!(
+                    "the watchdog of {at} was asked to end from outside, and thawed it after {length} ms"
+                ),
+                Some(length),
+            ),
+            State::Ended(Said::Released(length)) => (
+                format!("{at} was thawed by somebody else before the window was closed after {length} ms"),
+                Some(length),
+            ),
             State::Died(Some(Err(reason))) | State::Silent(Err(reason)) => {
                 return Err((self.still_frozen(&reason), None));
             }
-            State::Died(_) => {
-                format!("the watchdog of {at} died in the window; {at} was thawed at once")
-            }
-            State::Silent(Ok(())) => format!("the watchdog of {at} fell silent; {at} was thawed without it"),
+            State::Died(died) => (
+                format!("the watchdog of {at} died in the window; {at} was thawed at once"),
+                died.and_then(Result::ok),
+            ),
+            State::Silent(Ok(length)) => (silent(), Some(length)),
             // It does not answer.
-            _ => match thaw(&self.file) {
-                Ok(()) => format!("the watchdog of {at} fell silent; {at} was thawed without it"),
-                Err(error) => return Err((self.still_frozen(&error.to_string()), None)),
+            _ => match self.seen.thaw(&self.file) {
+                Ok(length) => (silent(), Some(length)),
+                Err(reason) => return Err((self.still_frozen(&reason), None)),
             },
         };
         let failure =
@@ -194,7 +196,7 @@ impl Guard {
             ))
             .with_help("its device is slow or busy: give `quiesce.window` more time"),
             State::Died(Some(Err(reason))) => self.still_frozen(reason),
-            State::Died(Some(Ok(()))) => {
+            State::Died(Some(Ok(_))) => {
                 Failure::temporary(format!("the watchdog of {at} died while it was freezing; {at} is thawed"))
             }
             State::Starting | State::Ready | State::Frozen | State::Died(None) | State::Silent(_) => Failure::refused(format!(

@@ -19,7 +19,8 @@ use rustix::{
 
 use self::guard::{Guard, Program};
 use super::{
-    quiesce::{Watchdog, WindowKeeper},
+    clocks::Since,
+    quiesce::{LeftFrozen, Watchdog, WindowKeeper},
     system,
 };
 use crate::{drivers::mounts, facts::Window, failure::Failure};
@@ -27,6 +28,7 @@ use crate::{drivers::mounts, facts::Window, failure::Failure};
 mod check;
 mod frozen;
 mod guard;
+mod marker;
 mod protocol;
 mod seen;
 mod watchdog;
@@ -51,7 +53,7 @@ struct Opened {
 
 enum Held {
     /// Flushed at this moment; nothing is held.
-    Flushed(Instant),
+    Flushed(Since),
     Frozen(Guard),
 }
 
@@ -79,7 +81,7 @@ impl Windows {
         match quiesce.mode {
             QuiesceMode::Online => {
                 let file = check::open(path)?;
-                let began = Instant::now();
+                let began = Since::now();
                 rustix::fs::syncfs(&file).map_err(|error| Failure::io("flush", path, &error.into()))?;
                 Ok(Held::Flushed(began))
             }
@@ -123,7 +125,7 @@ impl WindowKeeper for Windows {
         let window =
             |length_ms| Window { opened: opened.at, length_ms, budget_ms: milliseconds(opened.budget) };
         match opened.held {
-            Held::Flushed(began) => Ok(window(milliseconds(began.elapsed()))),
+            Held::Flushed(began) => Ok(window(began.elapsed_ms())),
             Held::Frozen(guard) => guard.close().map(window).map_err(|(failure, measured)| match measured {
                 Some(length_ms) => failure.of_window(window(length_ms)),
                 None => failure,
@@ -147,6 +149,11 @@ impl WindowKeeper for Windows {
         frozen::watchdogs().map_err(|error| Failure::io("list the processes in", Path::new("/proc"), &error))
     }
 
+    fn left_frozen(&self) -> Result<Vec<LeftFrozen>, Failure> {
+        let directory = Path::new(marker::DIRECTORY);
+        marker::left(directory).map_err(|error| Failure::io("read", directory, &error))
+    }
+
     /// What is no mount point (any more) is not frozen through this path.
     fn thaw(&self, filesystem: &Path) -> Result<bool, Failure> {
         let file = match mounts::open_directory(filesystem) {
@@ -154,7 +161,7 @@ impl WindowKeeper for Windows {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Failure::io("open", filesystem, &error)),
         };
-        let (_, is_mount_point) = mounts::Mount::of_file(&file)
+        let (mount, is_mount_point) = mounts::Mount::of_file(&file)
             .map_err(|error| Failure::io("find the mount of", filesystem, &error))?;
         if !is_mount_point {
             return Ok(false);
@@ -164,10 +171,12 @@ impl WindowKeeper for Windows {
         if !self.is_held(filesystem) {
             wait_for_watchdogs(&file);
         }
-        thaw_open(&file).map_err(|error| {
+        let thawed = thaw_open(&file).map_err(|error| {
             Failure::io("thaw", filesystem, &error)
                 .with_help(format!("as root: fsfreeze --unfreeze {}", filesystem.display()))
-        })
+        })?;
+        marker::forget(Path::new(marker::DIRECTORY), &mount);
+        Ok(thawed)
     }
 }
 

@@ -4,18 +4,21 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader},
     process::{Child, ChildStdout},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
 
 use super::{AGAIN, protocol::Said};
+use crate::drivers::clocks::Since;
 
 /// What has been heard of the watchdog so far.
 #[derive(Default)]
 pub(super) struct Seen {
     state: Mutex<State>,
     changed: Condvar,
+    /// When it was told to freeze.
+    asked: OnceLock<Since>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,10 +31,10 @@ pub(super) enum State {
     Frozen,
     /// Its last word.
     Ended(Said),
-    /// It died without one. If it may have frozen by then: whether it is thawed now.
-    Died(Option<Result<(), String>>),
-    /// It said nothing when it had to: whether it is thawed now.
-    Silent(Result<(), String>),
+    /// It died without one. If it may have frozen by then: whether it is thawed now, and after how many milliseconds.
+    Died(Option<Result<u64, String>>),
+    /// It said nothing when it had to: the same.
+    Silent(Result<u64, String>),
 }
 
 impl Seen {
@@ -55,7 +58,7 @@ impl Seen {
     }
 
     /// It has been given up while it was frozen, unless it has been heard of meanwhile.
-    pub(super) fn give_up(&self, thawed: Result<(), String>) {
+    pub(super) fn give_up(&self, thawed: Result<u64, String>) {
         let mut state = self.lock();
         if *state == State::Frozen {
             *state = State::Silent(thawed);
@@ -75,7 +78,15 @@ impl Seen {
             return Err(state.clone());
         }
         *state = State::Asked;
+        let _ = self.asked.set(Since::now());
         Ok(())
+    }
+
+    /// Thaws what a watchdog left behind, and tries that for a while. Gives how many milliseconds it was held at most, from
+    /// when the watchdog was told to freeze.
+    pub(super) fn thaw(&self, file: &File) -> Result<u64, String> {
+        thaw(file).map_err(|error| error.to_string())?;
+        Ok(self.asked.get().map_or(0, |asked| asked.elapsed_ms()))
     }
 
     /// Waits until `enough`, at most so long, and gives what it is then.
@@ -104,14 +115,13 @@ pub(super) fn follow(mut child: Child, answers: ChildStdout, file: &File, seen: 
         State::Ended(_) | State::Silent(_) => {}
         State::Starting | State::Ready => seen.set(State::Died(None)),
         State::Asked | State::Frozen | State::Died(_) => {
-            seen.set(State::Died(Some(thaw(file).map_err(|error| error.to_string()))));
+            seen.set(State::Died(Some(seen.thaw(file))));
         }
     }
     let _ = child.wait();
 }
 
-/// Thaws what a watchdog left behind, and tries that for a while.
-pub(super) fn thaw(file: &File) -> io::Result<()> {
+fn thaw(file: &File) -> io::Result<()> {
     const TRIES: u32 = 50;
     let mut result = super::thaw_open(file);
     for _ in 1..TRIES {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use resplit_operations::{
-    action::{Action, Nothing, VolumeStep},
+    action::{Action, Nothing, ResyncStep, VolumeStep},
     bound::Eviction,
     record::{CatalogChange, Lock, Medium, Record, TapePlace, TapeState},
 };
@@ -14,7 +14,7 @@ fn purge() -> Action {
 }
 
 fn resync() -> Action {
-    Action::Resync(VolumeStep { volume: "v".into() })
+    Action::Resync(ResyncStep { volume: "v".into(), pace: None })
 }
 
 /// What an intent changes: `evict 1`, `stale 2`.

@@ -120,6 +120,7 @@ impl World {
             device: None,
             array: None,
             qemu: None,
+            lvm: None,
         };
         let bound = BoundPair {
             pair,
@@ -132,7 +133,11 @@ impl World {
             driver: PairDriverKind::Directory,
             primary: place("fileserver", "/primary"),
             qemu: None,
+            lvm: None,
+            behind: None,
+            of: None,
             pairs: vec![Pair {
+                pace: None,
                 copy_group: GROUP.into(),
                 secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
                 settings: [].into(),
@@ -155,6 +160,7 @@ impl World {
             facts: Facts::default(),
             binding: Binding { pairs: [("v".into(), bound)].into(), ..Binding::default() },
             site: Site {
+                neighbours: [].into(),
                 hosts: [("fileserver".into(), here.clone()), ("backupserver".into(), here)].into(),
                 volumes: [("v".into(), volume)].into(),
                 libraries: BTreeMap::new(),

@@ -42,6 +42,7 @@ impl Subvolume {
     fn boxed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
             qemu: None,
+            lvm: None,
             array: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),

@@ -37,6 +37,7 @@ impl Directory {
             device: None,
             array: None,
             qemu: None,
+            lvm: None,
         };
         fs::create_dir_all(&pair.primary).unwrap();
         Box::new(Self { pair, root, _target: target })

@@ -65,6 +65,7 @@ impl Images {
             device: None,
             array: None,
             qemu: None,
+            lvm: None,
         };
         let mut devices = Vec::new();
         if self.devices {

@@ -1,10 +1,14 @@
 //! The drivers in the suite.
 
+use resplit_operations::site::LvmKind;
+
 use super::{bed::Maker, disks::Disk};
 
+mod array;
 mod btrfs;
 mod directory;
 mod image;
+mod lvm;
 mod qemu;
 
 /// A driver on a kind of file system; or why it is skipped.
@@ -30,6 +34,12 @@ pub(crate) fn rows() -> Vec<Row> {
         name,
         maker: qemu::Qemus::new(Disk::here(), format).map(|made| Box::new(made) as _),
     };
+    let array =
+        |name, copy_type| Row { name, maker: array::Arrays::new(copy_type).map(|made| Box::new(made) as _) };
+    let lvm = |name, kind, holds| Row {
+        name,
+        maker: lvm::Volumes::new(kind, holds).map(|made| Box::new(made) as _),
+    };
     vec![
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),
@@ -43,5 +53,11 @@ pub(crate) fn rows() -> Vec<Row> {
         btrfs("btrfs, sent to another file system", true),
         qemu("qemu, raw", "raw"),
         qemu("qemu, qcow2", "qcow2"),
+        array("array, full copies", "shadow-image"),
+        array("array, snapshots", "thin-image"),
+        lvm("lvm, snapshots", LvmKind::Snapshot, "ext4"),
+        lvm("lvm, thin snapshots", LvmKind::Thin, "ext4"),
+        lvm("lvm, halves of a mirror", LvmKind::Raid1, "ext4"),
+        lvm("lvm, halves of a mirror of XFS", LvmKind::Raid1, "xfs"),
     ]
 }

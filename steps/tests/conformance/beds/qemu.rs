@@ -55,6 +55,7 @@ impl Qemus {
             secondary: secondary.join("secondary"),
             device: None,
             qemu: Some(QemuDisk { socket: root.join("qmp"), node: "disk".to_owned(), pace: None }),
+            lvm: None,
         };
         let bed = Qemu { pair, root, format: self.format, running: Mutex::default(), _target: target };
         bed.make_disk();

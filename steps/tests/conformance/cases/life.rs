@@ -19,7 +19,8 @@ pub(crate) fn create(maker: &dyn Maker) {
     assert!(!bed.pair().secondary.exists());
     bed.fill(b'a');
     let report = bed.resync("1/resync").unwrap();
-    assert!(report.entries > 0 && report.bytes > 0 && report.changed > 0 && report.copied > 0, "{report:?}");
+    assert!(report.bytes > 0 && (report.entries > 0 || !bed.counts()), "{report:?}");
+    assert!(report.changed > 0 && report.copied > 0 || !bed.counts(), "{report:?}");
     let after = bed.status();
     assert_eq!((after.status, after.epoch, after.backed_up, after.token), (PairStatus::Pair, 1, 0, 1));
     let last = after.last.unwrap();
@@ -40,7 +41,7 @@ pub(crate) fn resync(maker: &dyn Maker) {
     assert_eq!(again.bytes, first.bytes);
     bed.write("3/33", "changed");
     let little = bed.resync("4/resync").unwrap();
-    assert!(little.changed > 0, "{little:?}");
+    assert!(little.changed > 0 || !bed.counts(), "{little:?}");
     is_small(little.copied, little.bytes);
     assert_eq!((bed.status().status, bed.status().epoch), (PairStatus::Pair, 4));
     let _ = bed.split(1, "4/split").unwrap();
@@ -97,7 +98,7 @@ pub(crate) fn restore(maker: &dyn Maker) {
         assert_eq!(bed.driver().restore(bed.pair(), &asked).unwrap(), report, "it was done already");
         report
     });
-    assert!(report.changed > 0, "{report:?}");
+    assert!(report.changed > 0 || !bed.counts(), "{report:?}");
     let after = bed.status();
     assert_eq!(
         (after.status, after.epoch, after.backed_up),

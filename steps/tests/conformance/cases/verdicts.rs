@@ -54,6 +54,15 @@ pub(crate) fn as_the_table_says(maker: &dyn Maker) {
     compare(bed, &mut number, &[Resync, Delete, Resync, Split, Delete, Split, Restore, Delete, Resync]);
     for after in [&[Split, Restore, Resync][..], &[Delete, Resync]] {
         let at = Mounts::new();
+        if !bed.overwrites_what_follows() {
+            let refused = bed.driver().begin_overwrite(
+                bed.pair(),
+                &at.volume(),
+                &asked("no/overwrite", &Work::silent()),
+            );
+            assert_eq!(refused.unwrap_err().class, FailureClass::Refused);
+            let _ = bed.split(1, &format!("{number}/before")).unwrap();
+        }
         number += 1;
         let tag = format!("{number}/overwrite");
         bed.driver().begin_overwrite(bed.pair(), &at.volume(), &asked(&tag, &Work::silent())).unwrap();

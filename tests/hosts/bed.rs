@@ -241,7 +241,7 @@ impl Bed {
             let mut wire = self.on(a, "setpriv");
             let _ = wire.args(["--pdeathsig", "KILL", "--", "socat", &end(1, b, ":", ",")]);
             let _ = wire.arg(format!("EXEC:\"setpriv --pdeathsig KILL -- {far}\",socktype=2"));
-            self.wires.push(wire.spawn().unwrap());
+            self.wires.push(wire.stderr(Stdio::null()).spawn().unwrap());
             for (host, other) in [(a, b), (b, a)] {
                 wait_for("a line", || {
                     let output = self.on(host, "ip").args(["addr", "show", "up"]).output().unwrap();

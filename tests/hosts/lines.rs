@@ -101,3 +101,28 @@ fn a_killed_engine_there_is_started_again_and_probed() {
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!((lines(&bed, "began"), lines(&bed, "ended")), (1, 1), "it was attached to");
 }
+
+#[test]
+fn a_killed_coordinator_attaches_again_to_what_runs_elsewhere() {
+    let Some(bed) = bed() else { return };
+    let run = bed
+        .command("engine", &["run", "documents"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the command to begin", || lines(&bed, "began") == 1);
+    bed.kill_engines("source");
+    let output = run.wait_with_output().unwrap();
+    assert_ne!(output.status.code(), Some(0), "{}", told(&output));
+    // Its lines end with it, and what they relayed to does not.
+    wait_for("its relay to end", || bed.processes("backup", &["--host backup agent"]).is_empty());
+    let open = bed.json(&["runs", "--open"]);
+    assert_eq!(open.as_array().map(Vec::len), Some(1), "{open}");
+    fs::write(bed.path("backup", "go"), "x").unwrap();
+    wait_for("the run to end", || bed.json(&["runs", "--open"]) == serde_json::json!([]));
+    let runs = bed.json(&["runs"]);
+    assert_eq!(runs[0]["status"], "done", "{runs}");
+    assert_eq!((lines(&bed, "began"), lines(&bed, "ended")), (1, 1), "it was attached to");
+    assert_eq!(bed.ledger("backup"), ["1/1 disk", "2/1 tape"]);
+}

@@ -41,7 +41,8 @@ fn table(said: &str) -> String {
 fn logical_volumes_keep_the_contract_in_user_mode_linux() {
     let failed: Vec<String> = thread::scope(|scope| {
         // The tests of `own` run in the machine whose rows are soonest done.
-        let machines = [("lvm, snapshots", "own::none"), ("lvm, thin", "own::"), ("lvm, halves", "own::none")];
+        let machines =
+            [("lvm, snapshots", "own::none"), ("lvm, thin", "own::"), ("lvm, halves", "own::none")];
         let machines = machines.map(|(names, own)| scope.spawn(move || rows(names, own)));
         machines.into_iter().filter_map(|machine| machine.join().unwrap().err()).collect()
     });

@@ -318,3 +318,18 @@ fn steps_that_make_no_plan_are_told_where_they_are_written() {
         partial.report
     );
 }
+
+#[test]
+fn a_mirror_is_split_while_its_file_system_is_frozen() {
+    let site = SITE.replacen(
+        "driver: directory\n    primary: { host: fileserver, path: srv/mail",
+        "driver: lvm\n    lvm: { kind: raid1, device: /dev/sdc }\n    primary: { host: fileserver, path: /dev/vg0/mail",
+        1,
+    );
+    let protect = "protect: { filesystem: srv/mail, volumes: [mail] }\n";
+    let problems = |rest: &str| lines(&check(&site, &[("a.yaml", &format!("{protect}{rest}"))]).report);
+    let message = "volume 'mail' is a mirror, whose half is at rest only if its file system is frozen";
+    assert_eq!(problems(""), [format!("1:44 {message}")]);
+    assert_eq!(problems("quiesce: { mode: online }\n"), [format!("2:18 {message}")]);
+    assert_eq!(problems("quiesce: { mode: freeze, window: 10s }\n"), [""; 0]);
+}

@@ -33,6 +33,11 @@ pub(crate) trait Bed: Send + Sync {
         true
     }
 
+    /// How many times a verb is killed at most, where each time takes long.
+    fn kills(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether a secondary that follows its primary can be overwritten; else it has to be split first.
     fn overwrites_what_follows(&self) -> bool {
         true

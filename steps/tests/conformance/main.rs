@@ -10,6 +10,7 @@ mod bed;
 mod beds;
 mod cases;
 mod disks;
+mod own;
 mod table;
 mod uml;
 

@@ -204,6 +204,10 @@ impl Bed for Logical {
         false
     }
 
+    fn kills(&self) -> usize {
+        4
+    }
+
     fn tree(&self) -> PathBuf {
         self.root.join("mounted")
     }

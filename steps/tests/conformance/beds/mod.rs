@@ -8,7 +8,7 @@ mod array;
 mod btrfs;
 mod directory;
 mod image;
-mod lvm;
+pub(crate) mod lvm;
 mod qemu;
 
 /// A driver on a kind of file system; or why it is skipped.

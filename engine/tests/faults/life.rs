@@ -84,12 +84,7 @@ impl Life {
             state,
             windows: Arc::new(Windows::new(nowhere.clone(), Vec::new())),
             clock: Arc::new(SystemClock),
-            peers: PeerEngines {
-                program: nowhere,
-                site: site.to_owned(),
-                build: "0".to_owned(),
-                hold: false,
-            },
+            peers: PeerEngines::new(nowhere, site.to_owned(), "0".to_owned(), false, None),
             build: "0".to_owned(),
             hold: false,
             owner: Owner::of(process.id()).unwrap().unwrap(),

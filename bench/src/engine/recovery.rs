@@ -122,7 +122,7 @@ pub(crate) fn unfinished(place: &Path) -> Result<(), Box<dyn Error>> {
             coordinator: "here".into(),
             owner: Owner::current()?,
             resources: vec![(Resource::Volume("documents".into()), 1)],
-            far: false,
+            far: None,
         };
         let _ = offer.lease(request).await.map_err(|refusal| refusal.failure)?;
         let plan = site::compiled(place, "documents")?;

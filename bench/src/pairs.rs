@@ -97,6 +97,7 @@ fn write(path: &Path, bytes: usize, seed: u64) -> io::Result<()> {
 
 fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
     PairRef {
+        apart: None,
         volume: "bench".into(),
         copy_group: "VG01,vol01".into(),
         generation: 0,

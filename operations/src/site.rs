@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     driver::{ArrayPair, DriverFile},
     ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, VolumeId},
-    pair::{PairRef, verdict::CopyType},
+    pair::{Apart, PairRef, verdict::CopyType},
     units::Size,
 };
 
@@ -244,6 +244,20 @@ pub struct Secondary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub device: Option<PathBuf>,
+    /// How it is reached from the primary's host. Without it: by its path where both hosts are on one machine, else by a
+    /// stream from engine to engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+}
+
+/// How a secondary is reached from the primary's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Its path is the same place on both hosts: one machine, or a file system that both have mounted.
+    Path,
+    /// The secondary's engine is sent what differs. For the drivers `directory` and `image`.
+    Stream,
 }
 
 /// A tape library.
@@ -309,8 +323,27 @@ impl Site {
                 device: pair.secondary.device.clone(),
                 array: found.array(pair).map(Arc::new),
                 qemu: found.qemu.clone(),
+                apart: self.apart(found, &pair.secondary).map(Arc::new),
             })
             .collect()
+    }
+
+    /// The sides of a pair, if what copies it has to reach one of them through the engine of its host.
+    fn apart(&self, volume: &Volume, secondary: &Secondary) -> Option<Apart> {
+        let streams = matches!(volume.driver, PairDriverKind::Directory | PairDriverKind::Image);
+        let names = [&volume.primary.host, &secondary.host];
+        let hosts = names.map(|name| Some((name.clone(), self.hosts.get(name)?.clone())));
+        let apart = Apart {
+            primary_host: volume.primary.host.clone(),
+            secondary_host: secondary.host.clone(),
+            hosts: hosts.into_iter().flatten().collect(),
+        };
+        let is_far = match secondary.reach {
+            _ if !streams || apart.primary_host == apart.secondary_host => false,
+            Some(reach) => reach == Reach::Stream,
+            None => !apart.is_one_machine(),
+        };
+        is_far.then_some(apart)
     }
 
     /// The same site with every path made absolute: relative ones are relative to `directory`, lexically.

@@ -26,7 +26,7 @@ fn site() -> Site {
     let at = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
     let pair = |group: &str, path: &str| Pair {
         copy_group: group.into(),
-        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
+        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None, reach: None },
         settings: BTreeMap::new(),
     };
     let volume = Volume {

@@ -24,6 +24,9 @@ const VOLUMES: [&str; 3] = ["image", "lvm", "qemu"];
 /// The drivers whose copy can be a block device.
 const ON_DEVICES: [&str; 1] = ["image"];
 
+/// The drivers that can send what differs from one engine to another.
+const STREAMS: [&str; 2] = ["directory", "image"];
+
 /// Checks a site in its directory; returns what operations are checked against.
 pub(crate) fn check(
     tree: &Tree,
@@ -37,6 +40,7 @@ pub(crate) fn check(
     if let Some(volumes) = at(tree, &["volumes"]) {
         unique_copy_groups(volumes, problems);
         devices(volumes, problems);
+        streams(volumes, problems);
         settings::check(volumes, drivers, problems);
         disks(volumes, problems);
     }
@@ -117,6 +121,23 @@ fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
                     Problem::at(device.span(), format!("driver '{}' copies to no device", shown(&driver)))
                         .label("only with `driver: image`")
                         .help("remove 'device': the copy is made in 'path'"),
+                );
+            }
+        }
+    }
+}
+
+/// Most drivers copy by means of what they drive, which reaches both sides.
+fn streams(volumes: View<'_>, problems: &mut Vec<Problem>) {
+    for (_, volume) in children(Some(volumes)) {
+        let Some(driver) = text(volume, &["driver"]) else { continue };
+        for pair in volume.get("pairs").into_iter().flat_map(View::items) {
+            let reach = pair.get("secondary").and_then(|secondary| secondary.get("reach"));
+            if let Some(reach) = reach.filter(|_| !STREAMS.contains(&driver.as_str())) {
+                problems.push(
+                    Problem::at(reach.span(), format!("driver '{}' sends no streams", shown(&driver)))
+                        .label("only with `driver: directory` or `driver: image`")
+                        .help("remove 'reach': what the driver asks to copy has to reach both sides"),
                 );
             }
         }

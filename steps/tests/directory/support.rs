@@ -110,6 +110,7 @@ impl Bed {
     /// A pair whose sides are in two places.
     pub(crate) fn across(primary: &Path, secondary: &Path) -> Self {
         let pair = PairRef {
+            apart: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,

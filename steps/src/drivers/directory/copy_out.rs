@@ -17,6 +17,7 @@ use super::{
     guard::real,
     index::{Entry, Evidence},
     list::{Buffer, list},
+    onto::Onto,
     remove::split,
     space,
     stat::Stat,
@@ -54,20 +55,17 @@ pub(in crate::drivers) fn copy_out(
     let exists = to.exists();
     let roots = found.iter().filter(|(_, stat)| stat.is_directory()).map(|(path, _)| path.clone()).collect();
     let parents = parents(&tree, to, exists, &found)?;
-    let mut survey = survey_of(&tree, &Against::Nothing, roots, parents, work)?;
+    let mut survey = survey_of((&tree).into(), &Against::Nothing, roots, parents, work)?;
     if !exists {
         fs::create_dir_all(to).map_err(|error| Failure::io("make the directory", to, &error))?;
     }
     let target = Tree::open(to)?;
     let copier = Copier::new();
-    space::check(&tree, &target, &survey, &copier)?;
+    space::check(Some((&tree, &copier)), &target, &survey)?;
     let apply = Apply {
         from: &tree,
-        to: &target,
-        direction: Direction::Resync,
-        is_new: false,
+        onto: Onto { to: &target, direction: Direction::Resync, is_new: false, work },
         copier: &copier,
-        work,
     };
     let report = apply.run(&mut survey)?;
     rustix::fs::syncfs(target.root()).map_err(|error| target.failure("make durable", b"", b"", error))?;

@@ -5,6 +5,7 @@ use std::{cmp::Ordering, ops::Range};
 
 use super::{
     packed,
+    remove::Size,
     stat::{Moment, Stat},
 };
 
@@ -130,6 +131,32 @@ impl Index {
             .map(|block| &self.bytes[block.path.clone()])
             .take_while(move |found| found.starts_with(path))
             .filter(move |found| path.is_empty() || matches!(found.get(path.len()), None | Some(b'/')))
+    }
+}
+
+impl Index {
+    /// What is known of a directory and all that it holds.
+    pub(super) fn size_below(&self, path: &[u8]) -> Size {
+        let mut size = Size { entries: 1, allocated: 0 };
+        for directory in self.below(path) {
+            for item in self.items(directory).skip(1) {
+                size.entries += 1;
+                size.allocated = size.allocated.saturating_add(item.primary.needed());
+            }
+        }
+        size
+    }
+
+    /// What an index of the same content has, and no other.
+    pub(super) fn digest(&self) -> String {
+        blake3::Hash::from_slice(&self.bytes[self.bytes.len() - CHECKSUM..])
+            .map(|digest| digest.to_hex().to_string())
+            .unwrap_or_default()
+    }
+
+    /// The whole file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use resplit_operations::pair::{CopyReport, PairRef, PairState, Tag};
 
-use super::{directory::copy_out::copy_out, users::users_of};
+use super::{
+    directory::copy_out::copy_out,
+    stream::{Opening, Stop, Talk},
+    users::users_of,
+};
 use crate::{context::Work, failure::Failure};
 
 /// A kind of pair.
@@ -96,6 +100,17 @@ pub trait PairDriver: Send + Sync {
         copy_out(image, paths, to, work)
     }
 
+    /// The same from the image of a split pair, which is opened at `at` if it is a volume.
+    fn fetch(
+        &self,
+        pair: &PairRef,
+        at: &Path,
+        (paths, to): (&[PathBuf], &Path),
+        work: &Work,
+    ) -> Result<CopyReport, Failure> {
+        self.copy_out(&self.open_image(pair, at)?, paths, to, work)
+    }
+
     /// Temporary files that an interrupted verb has left, and that the next one removes. A thousand at most are named.
     fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
         let _ = pair;
@@ -104,6 +119,14 @@ pub trait PairDriver: Send + Sync {
 
     /// Removes this host's cached knowledge of the secondary, or says why that is not needed.
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure>;
+
+    /// Answers what the host of the primary asks of a pair whose secondary is here: see [`super::stream`]. What changes the
+    /// pair is asked of one conversation at a time.
+    fn answer(&self, opening: &Opening, asked: &Asked<'_>, talk: &mut Talk) -> Result<(), Stop> {
+        let _ = (asked, talk);
+        let text = format!("the driver of pair {} sends no streams", opening.pair.copy_group);
+        Err(Failure::refused(text).with_help("use the driver `directory` or `image`").into())
+    }
 }
 
 /// What a backup reads.

@@ -42,6 +42,8 @@ pub(super) enum How {
     Content,
     /// The content may differ: it is read.
     Verify,
+    /// The content has proven to be equal: attributes may differ.
+    Attributes,
 }
 
 /// An entry that differs, or may.

@@ -193,6 +193,10 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
     pub(super) fn byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;

@@ -11,6 +11,7 @@ use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairV
 use super::{
     book::{Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     pairs::{Asked, Difference, PairDriver},
+    stream::{Opening, Stop, Talk},
 };
 use crate::{
     context::{Clock, Work},
@@ -42,6 +43,7 @@ mod space;
 mod spot;
 mod stat;
 mod state;
+mod stream;
 mod survey;
 mod tree;
 mod walk;
@@ -72,13 +74,7 @@ impl PairDriver for DirectoryPairs {
     }
 
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        if !pair.primary.is_dir() {
-            return Err(Failure::refused(format!(
-                "the primary {} is not a directory",
-                pair.primary.display()
-            ))
-            .with_help("mount or make it, or correct its path in the site file"));
-        }
+        guard::is_there(&pair.primary)?;
         guard::nested(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         not_restoring(pair, &state)?;
@@ -168,5 +164,9 @@ impl PairDriver for DirectoryPairs {
 
     fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {
         Ok("not needed: both sides of a directory pair are read through one page cache")
+    }
+
+    fn answer(&self, opening: &Opening, asked: &Asked<'_>, talk: &mut Talk) -> Result<(), Stop> {
+        self.converse(opening, asked, talk)
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::failure::Failure;
 
 /// How often a file that changes while it is copied is copied again.
-const AGAIN: u32 = 3;
+pub(super) const AGAIN: u32 = 3;
 
 /// What came of an entry.
 pub(super) enum Placed {
@@ -95,7 +95,7 @@ impl Place<'_> {
     fn file(&self) -> Result<Placed, Trouble> {
         let mut attempt = 0;
         loop {
-            let Some(source) = self.open_source()? else { return Ok(Placed::Vanished) };
+            let Some(source) = open_source(self.from, self.spot.name)? else { return Ok(Placed::Vanished) };
             let before = Stat::of(&source).map_err(trouble("look at"))?;
             if !before.is_file() {
                 return Ok(Placed::Vanished);
@@ -122,23 +122,6 @@ impl Place<'_> {
                 return Ok(whole(Whole { from: before, to, written: true, copied, fuzzy: !steady }));
             }
             attempt += 1;
-        }
-    }
-
-    /// Opens the original; `None` if it is no longer a file.
-    fn open_source(&self) -> Result<Option<OwnedFd>, Trouble> {
-        // NONBLOCK: what was a file may be a pipe by now, and must not be waited for.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let open = |flags| rustix::fs::openat(self.from, self.spot.name, flags, Mode::empty());
-        let opened = match open(flags | OFlags::NOATIME) {
-            // Only the owner may leave the time of access alone.
-            Err(Errno::PERM) => open(flags),
-            opened => opened,
-        };
-        match opened {
-            Ok(file) => Ok(Some(file)),
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Ok(None),
-            Err(error) => Err(Trouble::Refused("open", error)),
         }
     }
 
@@ -235,5 +218,22 @@ impl Place<'_> {
         }
         let placed = Stat::of(&to).map_err(trouble("look at the copy of"))?;
         Ok(whole(Whole { from: before, to: placed, written, copied: 0, fuzzy: false }))
+    }
+}
+
+/// Opens an original; `None` if it is no longer a file.
+pub(super) fn open_source(from: BorrowedFd<'_>, name: &[u8]) -> Result<Option<OwnedFd>, Trouble> {
+    // NONBLOCK: what was a file may be a pipe by now, and must not be waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::openat(from, name, flags, Mode::empty());
+    let opened = match open(flags | OFlags::NOATIME) {
+        // Only the owner may leave the time of access alone.
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    };
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Ok(None),
+        Err(error) => Err(Trouble::Refused("open", error)),
     }
 }

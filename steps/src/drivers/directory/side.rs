@@ -44,6 +44,17 @@ impl Side<'_> {
         Ok((own, items.map(|item| Listed { name: item.name.into(), stat: item.primary }).collect()))
     }
 
+    /// One entry of a directory.
+    pub(super) fn look(&self, directory: &[u8], name: &[u8]) -> io::Result<Stat> {
+        match self {
+            Self::Here(tree) => tree.directory(directory).and_then(|parent| Stat::at(&parent, name)),
+            Self::Told(index, _) => {
+                let mut items = index.items(directory).skip(1);
+                items.find(|item| item.name == name).map(|item| item.primary).ok_or(Errno::NOENT)
+            }
+        }
+    }
+
     /// Refuses what has another file system mounted below it. Of a tree elsewhere, its host has done so.
     pub(super) fn refuse_mounts(&self, path: &[u8], listed: &[Listed]) -> Result<(), Failure> {
         match self {

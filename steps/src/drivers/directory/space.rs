@@ -36,7 +36,7 @@ pub(super) fn check(from: Option<(&Tree, &Copier)>, to: &Tree, survey: &Survey) 
         if change.to.is_none() {
             created += 1;
         }
-        if change.how == How::Verify || cloned {
+        if matches!(change.how, How::Verify | How::Attributes) || cloned {
             continue;
         }
         needed = needed.saturating_add(change.from.needed());

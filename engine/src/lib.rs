@@ -34,6 +34,7 @@ pub mod service;
 pub mod socket;
 mod start;
 pub mod store;
+pub mod streams;
 #[cfg(test)]
 mod testing;
 mod transaction;

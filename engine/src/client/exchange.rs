@@ -5,7 +5,7 @@ use std::path::Path;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::http1,
     header,
 };
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
 use super::error::ClientError;
-use crate::socket;
+use crate::{socket, streams};
 
 /// The largest answer that is read, in bytes: a catalog of hundreds of thousands of records.
 const LARGEST_ANSWER: usize = 1 << 30;
@@ -30,10 +30,10 @@ pub(super) struct Ask {
 }
 
 /// An answer whose body is still to be read. The connection ends with it.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) what: String,
     pub(super) body: Incoming,
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// Ends a connection's task.
@@ -54,6 +54,20 @@ pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
             format!("{what}: {} bytes are more than the {} that an engine takes", ask.body.len(), ask.limit);
         return Err(ClientError::unfit(text));
     }
+    send(state, what, (ask.method, ask.target), Full::new(ask.body)).await
+}
+
+/// Sends a request, whose body may be written while the answer is read.
+pub(super) async fn send<B>(
+    state: &Path,
+    what: String,
+    (method, target): (Method, String),
+    body: B,
+) -> Result<Answer, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let stream = socket::connect(state).await.map_err(|e| ClientError::connecting(state, &e))?;
     let failed = |error: hyper::Error| ClientError::exchanging(&what, &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -64,14 +78,14 @@ pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
     });
     let connection = Connection(task.abort_handle());
     let request = Request::builder()
-        .method(ask.method)
-        .uri(ask.target)
+        .method(method)
+        .uri(target)
         .header(header::HOST, "resplit")
-        .body(Full::new(ask.body))
+        .body(body)
         .map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))?;
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();
-    let answer = Answer { what, body: response.into_body(), _connection: connection };
+    let answer = Answer { what, body: response.into_body(), connection };
     if status.is_success() {
         return Ok(answer);
     }
@@ -79,6 +93,13 @@ pub(super) async fn ask(state: &Path, ask: Ask) -> Result<Answer, ClientError> {
 }
 
 impl Answer {
+    /// Hands on what arrives, to the end.
+    pub(crate) async fn pour(self, to: streams::Incoming) {
+        let Self { body, connection, .. } = self;
+        to.take(body).await;
+        drop(connection);
+    }
+
     /// The whole body, as JSON.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         let what = self.what.clone();

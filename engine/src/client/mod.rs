@@ -18,7 +18,7 @@ use resplit_operations::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::exchange::{Ask, ask};
+use self::exchange::{Answer, Ask, ask, send};
 pub use self::{error::ClientError, lines::Lines};
 use crate::{
     protocol::{
@@ -28,6 +28,7 @@ use crate::{
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
+    streams::Flow,
 };
 
 /// How long an engine may take to say what it is; it answers from memory.
@@ -196,6 +197,13 @@ impl Client {
         let target = with_query("/v1/files", &[("name", name), ("digest", digest)])?;
         let placed: Placed = self.ask(Method::PUT, target, bytes.into(), LARGE_BODY).await?.json().await?;
         Ok(placed.path)
+    }
+
+    /// Opens a conversation about a pair whose secondary is on the engine's host: what is sent goes out as it comes, while
+    /// the answer is read.
+    pub(crate) async fn converse(&self, body: Flow<()>) -> Answered<Answer> {
+        let (method, target) = (Method::POST, "/v1/pairs".to_owned());
+        send(&self.state, format!("{method} {target}"), (method, target), body).await
     }
 
     async fn get<T: DeserializeOwned>(&self, target: String) -> Answered<T> {

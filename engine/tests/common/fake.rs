@@ -26,7 +26,7 @@ use resplit_operations::{
     plan::Purpose,
     record::{Lock, Medium, Origin, Record, Standing, TapeState},
 };
-use resplit_steps::{context::Progress, contract::Outcome, failure::Failure};
+use resplit_steps::{context::Progress, contract::Outcome, drivers::stream::Wire, failure::Failure};
 use tokio::sync::{
     Notify,
     mpsc::{Receiver, Sender, channel},
@@ -308,6 +308,10 @@ impl Service for Fake {
 
     async fn repair(&self, _: RepairRequest) -> Reply<Repair> {
         Err(refusal(RefusalKind::Conflict, "nothing is damaged"))
+    }
+
+    async fn converse(&self, _: Wire) {
+        self.note("converse");
     }
 
     async fn stop(&self) -> Reply<()> {

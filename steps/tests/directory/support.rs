@@ -6,16 +6,12 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
 };
 
 use resplit_operations::pair::{PairRef, Tag};
 use resplit_steps::{
-    context::{SystemClock, Work},
-    drivers::{
-        directory::DirectoryPairs,
-        pairs::{Asked, PairDriver},
-    },
+    context::Work,
+    drivers::pairs::{Asked, PairDriver},
 };
 use tempfile::TempDir;
 
@@ -120,7 +116,7 @@ impl Bed {
             array: None,
             qemu: None,
         };
-        let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
+        let (pair, driver) = super::driver::of(pair);
         Self { pair, driver, work: Work::silent() }
     }
 

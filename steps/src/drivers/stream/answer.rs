@@ -61,7 +61,7 @@ impl Answering {
         let asked = Asked { tag: opening.tag.clone(), token: opening.token, work: &work };
         let _held = if opening.changes() {
             may_write?;
-            Some(self.0.begin(&pair.secondary, opening.token, &work, &talk.close)?)
+            Some(self.0.begin(&pair.secondary, &asked, &talk.close)?)
         } else {
             None
         };

@@ -8,8 +8,8 @@ use super::{Incoming, Outgoing};
 const FULL: usize = 256 << 10;
 /// The longest payload that is read.
 const LONGEST: usize = 8 << 20;
-/// Kind and length.
-const HEAD: usize = 5;
+/// Kind, length, and the two once more: who takes a wrong length for the right one waits for what never comes.
+const HEAD: usize = 9;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,11 @@ impl Stop {
 
     /// The other way round.
     pub(in crate::drivers) fn of(failure: Failure) -> Self {
-        if failure.class == FailureClass::Cancelled { Self::Cut(failure.message) } else { Self::Failed(failure) }
+        if failure.class == FailureClass::Cancelled {
+            Self::Cut(failure.message)
+        } else {
+            Self::Failed(failure)
+        }
     }
 }
 
@@ -122,8 +126,7 @@ impl Out {
         let start = self.buffer.len();
         let content = start + HEAD + head.len();
         self.buffer.reserve(content + room - start);
-        self.buffer.push(kind as u8);
-        self.buffer.extend_from_slice(&[0; HEAD - 1]);
+        self.buffer.extend_from_slice(&[0; HEAD]);
         self.buffer.extend_from_slice(head);
         self.buffer.resize(content + room, 0);
         let read = match read(&mut self.buffer[content..]) {
@@ -135,15 +138,14 @@ impl Out {
         };
         self.buffer.truncate(if read == 0 { start } else { content + read });
         if read > 0 {
-            let length = length(head.len() + read)?;
-            self.buffer[start + 1..start + HEAD].copy_from_slice(&length);
+            let head = frame_head(kind, head.len() + read)?;
+            self.buffer[start..start + HEAD].copy_from_slice(&head);
         }
         Ok(Ok(read))
     }
 
     fn head(&mut self, kind: Kind, bytes: usize) -> Result<(), Stop> {
-        self.buffer.push(kind as u8);
-        self.buffer.extend_from_slice(&length(bytes)?);
+        self.buffer.extend_from_slice(&frame_head(kind, bytes)?);
         Ok(())
     }
 
@@ -170,11 +172,18 @@ impl Out {
     }
 }
 
-fn length(bytes: usize) -> Result<[u8; HEAD - 1], Stop> {
-    match u32::try_from(bytes) {
-        Ok(length) if bytes <= LONGEST => Ok(length.to_le_bytes()),
-        _ => Err(Failure::permanent(format!("a message of {bytes} bytes is too long to be sent")).into()),
-    }
+fn frame_head(kind: Kind, bytes: usize) -> Result<[u8; HEAD], Stop> {
+    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= LONGEST) else {
+        return Err(Failure::permanent(format!("a message of {bytes} bytes is too long to be sent")).into());
+    };
+    let mut head = [kind as u8; HEAD];
+    head[1..5].copy_from_slice(&length.to_le_bytes());
+    head[5..].copy_from_slice(&again(kind as u8, length).to_le_bytes());
+    Ok(head)
+}
+
+fn again(kind: u8, length: u32) -> u32 {
+    !length ^ u32::from(kind).wrapping_mul(0x0101_0101)
 }
 
 /// What comes.
@@ -217,8 +226,11 @@ impl In {
     fn take(&mut self) -> Result<(Kind, std::ops::Range<usize>), Stop> {
         self.need(HEAD)?;
         let head = &self.buffer[self.at..self.at + HEAD];
-        let kind = Kind::of(head[0]).ok_or_else(|| damaged("a frame of an unknown kind"))?;
         let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
+        if again(head[0], length).to_le_bytes() != head[5..] {
+            return Err(Stop::Cut("what arrived is not what was sent".to_owned()));
+        }
+        let kind = Kind::of(head[0]).ok_or_else(|| damaged("a frame of an unknown kind"))?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > LONGEST {
             return Err(damaged(&format!("a frame of {length} bytes")));

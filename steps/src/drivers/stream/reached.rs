@@ -150,10 +150,12 @@ impl<D: Streamed> Reached<D> {
                     let close = Arc::clone(&wire.close);
                     let mut talk = Talk::new(wire);
                     let ended = about(&asking, &mut talk);
-                    if let Err(Stop::Failed(failure)) = &ended
-                        && failure.class != FailureClass::Cancelled
-                    {
-                        talk.fail(failure);
+                    match &ended {
+                        Ok(_) => talk.finish(),
+                        Err(Stop::Failed(failure)) if failure.class != FailureClass::Cancelled => {
+                            talk.fail(failure);
+                        }
+                        Err(_) => {}
                     }
                     close();
                     match ended {
@@ -200,8 +202,11 @@ impl<D: Streamed> Reached<D> {
     /// What is done only where the image is.
     fn only_there(pair: &PairRef, apart: &Apart) -> Failure {
         let host = &apart.secondary_host;
-        Failure::refused(format!("the image of pair {} is on host '{host}', and not on this one", pair.copy_group))
-            .with_help(format!("let the step run there: `host: {host}`, or `backup_server: {host}`"))
+        Failure::refused(format!(
+            "the image of pair {} is on host '{host}', and not on this one",
+            pair.copy_group
+        ))
+        .with_help(format!("let the step run there: `host: {host}`, or `backup_server: {host}`"))
     }
 }
 
@@ -334,7 +339,9 @@ impl<D: Streamed> PairDriver for Reached<D> {
 
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure> {
         match &pair.apart {
-            Some(_) => Ok("not needed: this host's engine itself writes what it is sent, through its own cache"),
+            Some(_) => {
+                Ok("not needed: this host's engine itself writes what it is sent, through its own cache")
+            }
             None => self.own.purge_cache(pair),
         }
     }

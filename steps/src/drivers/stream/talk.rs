@@ -41,12 +41,17 @@ impl Talk {
         self.input.hear()
     }
 
+    /// Ends this direction, and waits until the other side has ended its own: then it has let go of the pair.
+    pub(super) fn finish(&mut self) {
+        self.out.end();
+        self.input.drain();
+    }
+
     /// Says why it failed, ends this direction, and waits until the other side has ended its own, so that it reads that.
     pub(super) fn fail(&mut self, failure: &Failure) {
         let said = self.say(&Said::Failed { failure: failure.clone() });
-        self.out.end();
         if said.is_ok() {
-            self.input.drain();
+            self.finish();
         }
     }
 }
@@ -71,7 +76,9 @@ impl Out {
         let Pieces { out, piece, stop } = pieces;
         match (packed, stop) {
             (_, Some(stop)) => return Err(stop),
-            (Err(error), None) => return Err(Stop::Cut(format!("what is sent cannot be compressed: {error}"))),
+            (Err(error), None) => {
+                return Err(Stop::Cut(format!("what is sent cannot be compressed: {error}")));
+            }
             (Ok(()), None) => {}
         }
         out.frame(Kind::Last, &[&piece])?;

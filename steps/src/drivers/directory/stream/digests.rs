@@ -89,7 +89,9 @@ pub(super) fn answer(tree: &Tree, talk: &mut Talk, work: &Work) -> Result<(), St
         asked.push((asked.len(), path.ok_or_else(|| damaged("a path that leads elsewhere"))?));
     }
     let mut digests = vec![0; asked.len() * LENGTH];
-    for (number, digest) in walk_slices(&asked, |(number, path)| Ok((*number, digest(tree, path, None, work)?)))? {
+    for (number, digest) in
+        walk_slices(&asked, |(number, path)| Ok((*number, digest(tree, path, None, work)?)))?
+    {
         if let Some(digest) = digest {
             let place = &mut digests[number * LENGTH..(number + 1) * LENGTH];
             place[0] = 1;
@@ -100,7 +102,12 @@ pub(super) fn answer(tree: &Tree, talk: &mut Talk, work: &Work) -> Result<(), St
 }
 
 /// The digest of a file that has one name, if it is as it was seen while it is read.
-fn digest(tree: &Tree, path: &[u8], seen: Option<&Stat>, work: &Work) -> Result<Option<blake3::Hash>, Failure> {
+fn digest(
+    tree: &Tree,
+    path: &[u8],
+    seen: Option<&Stat>,
+    work: &Work,
+) -> Result<Option<blake3::Hash>, Failure> {
     let (directory, name) = split(path);
     let Ok(parent) = tree.directory(directory) else { return Ok(None) };
     let refused = |error| tree.failure("read", directory, name, error);

@@ -68,12 +68,12 @@ pub(super) fn put(spot: &Spot<'_>, item: &Item) -> Result<Placed, Trouble> {
     match item.what {
         What::Same => same(spot, item),
         What::Link => {
-            let there = spot.present.and_then(|_| rustix::fs::readlinkat(spot.to, spot.name, Vec::new()).ok());
+            let there =
+                spot.present.and_then(|_| rustix::fs::readlinkat(spot.to, spot.name, Vec::new()).ok());
             if there.is_some_and(|there| there.as_bytes() == item.target) {
                 return finish(spot, item, None);
             }
-            let temporary = spot
-                .make(|name| rustix::fs::symlinkat(&*item.target, spot.to, name))?;
+            let temporary = spot.make(|name| rustix::fs::symlinkat(&*item.target, spot.to, name))?;
             finish(spot, item, Some(&temporary))
         }
         _ => {
@@ -90,8 +90,8 @@ pub(super) fn put(spot: &Spot<'_>, item: &Item) -> Result<Placed, Trouble> {
 /// Only attributes are written.
 fn same(spot: &Spot<'_>, item: &Item) -> Result<Placed, Trouble> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(spot.to, spot.name, flags, Mode::empty())
-        .map_err(trouble("open the copy of"))?;
+    let file =
+        rustix::fs::openat(spot.to, spot.name, flags, Mode::empty()).map_err(trouble("open the copy of"))?;
     let present = Stat::of(&file).map_err(trouble("look at the copy of"))?;
     if !present.is_file() || present.nlink != 1 || present.size != item.stat.size {
         return Err(Trouble::Refused("find, as it was a moment ago, the copy of", Errno::STALE));

@@ -11,9 +11,7 @@ use super::{
     super::{
         DirectoryPairs,
         compare::{Against, Direction},
-        copy_out,
-        difference,
-        guard,
+        copy_out, difference, guard,
         index::{Header, Index},
         links::Slot,
         onto::Onto,
@@ -65,20 +63,21 @@ fn begin(asking: &Asking<'_>, talk: &mut Talk) -> Result<Beginning, Stop> {
         }
         _ => return Err(damaged("no account of the copy")),
     };
-    let index = match &standing.known {
-        Some(digest) if standing.known_follows => {
-            let index = read(talk.input.unpack()?)?;
-            if index.digest() != *digest {
-                return Err(damaged("an account of the copy that is not the one announced"));
+    let index =
+        match &standing.known {
+            Some(digest) if standing.known_follows => {
+                let index = read(talk.input.unpack()?)?;
+                if index.digest() != *digest {
+                    return Err(damaged("an account of the copy that is not the one announced"));
+                }
+                asking.keep(index.bytes());
+                Some(index)
             }
-            asking.keep(index.bytes());
-            Some(index)
-        }
-        Some(digest) => Some(cached.filter(|cached| cached.digest() == *digest).ok_or_else(|| {
-            damaged("an account of the copy that this host was said to have, and has not")
-        })?),
-        None => None,
-    };
+            Some(digest) => Some(cached.filter(|cached| cached.digest() == *digest).ok_or_else(|| {
+                damaged("an account of the copy that this host was said to have, and has not")
+            })?),
+            None => None,
+        };
     let listing = if standing.listing_follows { Some(read(talk.input.unpack()?)?) } else { None };
     Ok(Beginning::Told(Told { standing, index, listing }))
 }
@@ -207,7 +206,9 @@ impl Streamed for DirectoryPairs {
 
     fn compare(&self, asking: &Asking<'_>, restoring: bool, talk: &mut Talk) -> Result<Difference, Stop> {
         let (pair, work) = (asking.pair, asking.asked.work);
-        let Beginning::Told(told) = begin(asking, talk)? else { return Err(damaged("no account of the copy")) };
+        let Beginning::Told(told) = begin(asking, talk)? else {
+            return Err(damaged("no account of the copy"));
+        };
         let data = pair.secondary.join(DATA);
         if !restoring {
             let primary = Tree::open(&pair.primary)?;
@@ -215,11 +216,9 @@ impl Streamed for DirectoryPairs {
         }
         let primary = if pair.primary.exists() { Some(Tree::open(&pair.primary)?) } else { None };
         let against = match &primary {
-            Some(to) => Against::Tree {
-                to: to.into(),
-                index: told.index.as_ref(),
-                direction: Direction::Restore,
-            },
+            Some(to) => {
+                Against::Tree { to: to.into(), index: told.index.as_ref(), direction: Direction::Restore }
+            }
             None => Against::Nothing,
         };
         let mut survey = survey(Side::Told(told.image()?, &data), &against, work)?;
@@ -231,7 +230,9 @@ impl Streamed for DirectoryPairs {
     fn fetch(&self, asking: &Asking<'_>, to: &Path, talk: &mut Talk) -> Result<CopyReport, Stop> {
         let (pair, work) = (asking.pair, asking.asked.work);
         let Ask::Files { paths } = &asking.ask else { return Err(damaged("no files are asked for")) };
-        let Beginning::Told(told) = begin(asking, talk)? else { return Err(damaged("no account of the image")) };
+        let Beginning::Told(told) = begin(asking, talk)? else {
+            return Err(damaged("no account of the image"));
+        };
         let data = pair.secondary.join(DATA);
         let (mut survey, target) =
             copy_out::wanted(Side::Told(told.image()?, &data), &data, paths, to, work)?;

@@ -71,7 +71,8 @@ impl Receiver<'_> {
             self.onto.prepare(directory, &tally)?;
         }
         for (at, slot, record) in self.entries(survey, input, &counter, &tally)? {
-            if let Some(there) = survey.visited[at].entries.as_mut().and_then(|entries| entries.get_mut(slot)) {
+            if let Some(there) = survey.visited[at].entries.as_mut().and_then(|entries| entries.get_mut(slot))
+            {
                 let name = std::mem::take(&mut there.name);
                 *there = Entry { name, ..record };
             }
@@ -311,7 +312,8 @@ fn content(
     loop {
         match input.frame()? {
             (Kind::Data, bytes) => {
-                let (at, bytes) = bytes.split_at_checked(8).ok_or_else(|| damaged("content without a place"))?;
+                let (at, bytes) =
+                    bytes.split_at_checked(8).ok_or_else(|| damaged("content without a place"))?;
                 let at = at.first_chunk().map_or(u64::MAX, |at| u64::from_le_bytes(*at));
                 let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 let next = at.checked_add(length).filter(|next| *next <= item.stat.size && at >= end);

@@ -67,7 +67,11 @@ impl DirectoryPairs {
         {
             return finish(opening, report, talk);
         }
-        if is_split { splittable(pair, &state, asked)? } else { not_restoring(pair, &state)? }
+        if is_split {
+            splittable(pair, &state, asked)?
+        } else {
+            not_restoring(pair, &state)?
+        }
         let ground = Ground::of(&verb, &state)?;
         let standing = Standing {
             is_fresh: ground.is_fresh(),
@@ -119,13 +123,7 @@ impl DirectoryPairs {
     }
 
     /// Says what is there, and changes nothing.
-    fn account(
-        &self,
-        opening: &Opening,
-        restoring: bool,
-        work: &Work,
-        talk: &mut Talk,
-    ) -> Result<(), Stop> {
+    fn account(&self, opening: &Opening, restoring: bool, work: &Work, talk: &mut Talk) -> Result<(), Stop> {
         let pair = &opening.pair;
         let state = State::read(pair)?;
         if restoring {
@@ -146,11 +144,8 @@ impl DirectoryPairs {
         let index = pass::index(&pair.secondary, &state);
         let is_quick =
             state.extra.settled && index.as_ref().is_some_and(|index| index.header.pass == state.extra.pass);
-        let standing = Standing {
-            is_quick,
-            listing_follows: !is_quick,
-            ..standing(opening, &state, index.as_ref())
-        };
+        let standing =
+            Standing { is_quick, listing_follows: !is_quick, ..standing(opening, &state, index.as_ref()) };
         tell(standing, index.as_ref(), &Tree::open(&data)?, talk, work)
     }
 }
@@ -245,7 +240,8 @@ fn restored(
 /// Sends files of the image.
 fn give_files(opening: &Opening, work: &Work, talk: &mut Talk) -> Result<(), Stop> {
     let pair = &opening.pair;
-    let state = State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to have an image"))?;
+    let state =
+        State::read(pair)?.ok_or_else(|| unusable(pair, PairStatus::Smpl, "PSUS to have an image"))?;
     if state.status != PairStatus::Psus {
         let failure = unusable(pair, state.status, "PSUS to have an image").with_help("split it first");
         return Err(Failure::into(failure));

@@ -86,7 +86,11 @@ impl Sender<'_> {
     fn all(&self, out: &mut Out, gone: &AtomicBool) -> Result<(), Stop> {
         let counter = Counter::new(self.work, Some(self.survey.to_do()), None);
         let check = || {
-            if gone.load(Ordering::Relaxed) { Err(Stop::Cut("the other host ended".to_owned())) } else { Ok(()) }
+            if gone.load(Ordering::Relaxed) {
+                Err(Stop::Cut("the other host ended".to_owned()))
+            } else {
+                Ok(())
+            }
         };
         for (at, directory) in self.survey.visited.iter().enumerate() {
             let entries = directory.entries.as_deref().unwrap_or_default();

@@ -256,7 +256,7 @@ pub struct Secondary {
 pub enum Reach {
     /// Its path is the same place on both hosts: one machine, or a file system that both have mounted.
     Path,
-    /// The secondary's engine is sent what differs. For the drivers `directory` and `image`.
+    /// The secondary's engine is sent what differs. For the driver `directory`.
     Stream,
 }
 
@@ -330,7 +330,7 @@ impl Site {
 
     /// The sides of a pair, if what copies it has to reach one of them through the engine of its host.
     fn apart(&self, volume: &Volume, secondary: &Secondary) -> Option<Apart> {
-        let streams = matches!(volume.driver, PairDriverKind::Directory | PairDriverKind::Image);
+        let streams = volume.driver == PairDriverKind::Directory;
         let names = [&volume.primary.host, &secondary.host];
         let hosts = names.map(|name| Some((name.clone(), self.hosts.get(name)?.clone())));
         let apart = Apart {

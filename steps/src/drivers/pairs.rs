@@ -125,7 +125,7 @@ pub trait PairDriver: Send + Sync {
     fn answer(&self, opening: &Opening, asked: &Asked<'_>, talk: &mut Talk) -> Result<(), Stop> {
         let _ = (asked, talk);
         let text = format!("the driver of pair {} sends no streams", opening.pair.copy_group);
-        Err(Failure::refused(text).with_help("use the driver `directory` or `image`").into())
+        Err(Failure::refused(text).with_help("use the driver `directory`").into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -56,7 +56,7 @@ fn a_stream_cut_anywhere_is_taken_up_again() {
         fill(&bed);
         let to_secondary = part % 4 != 3;
         let all = if to_secondary { sent } else { received };
-        way.trouble(&[Trouble::Cut { to_secondary, after: all * part / 24 }]);
+        way.trouble(&[Trouble::Cut { to_secondary, after: all * part / 26 }]);
         let report = bed.driver.resync(&bed.pair, &bed.asked("1/resync")).unwrap();
         assert_eq!(way.untroubled(), 0, "{part}: it was cut");
         bed.assert_equal();
@@ -148,6 +148,47 @@ fn within_the_window_only_what_has_changed_since_the_resync_is_sent() {
     let _ = bed.driver.split(&bed.pair, 2, &bed.asked("2/split")).unwrap();
     println!("{} bytes within the window, for none", moved(&way) - before);
     assert!(moved(&way) - before < 6_000);
+}
+
+#[test]
+fn files_of_an_image_elsewhere_are_taken_to_another_place() {
+    let file_system = FileSystem::here();
+    let (bed, way) = bed(&file_system, "files");
+    fill(&bed);
+    let out = |name: &str| {
+        let out = file_system.root.join(name);
+        fs::create_dir(&out).unwrap();
+        out
+    };
+    let fetch = |paths: &[&str], to: &Path| {
+        let paths: Vec<_> = paths.iter().map(PathBuf::from).collect();
+        bed.driver.fetch(&bed.pair, Path::new("/"), (&paths, to), &bed.work)
+    };
+    assert_eq!(fetch(&[], &out("none")).unwrap_err().class, FailureClass::Refused);
+    let _ = bed.driver.resync(&bed.pair, &bed.asked("1/resync")).unwrap();
+    assert_eq!(fetch(&[], &out("following")).unwrap_err().class, FailureClass::Refused);
+    let _ = bed.driver.split(&bed.pair, 1, &bed.asked("1/split")).unwrap();
+    let some = out("some");
+    let report = fetch(&["large", "3", "4/4"], &some).unwrap();
+    assert_eq!(report.entries, 12);
+    assert_same(&bed.data().join("3"), &some.join("3"));
+    assert_eq!(fs::read(bed.data().join("4/4")).unwrap(), fs::read(some.join("4/4")).unwrap());
+    assert!(!some.join("4/9").exists() && !some.join("link").exists());
+    let failure = fetch(&["large"], &some).unwrap_err();
+    assert!(failure.message.contains("is there already"), "{failure}");
+    let failure = fetch(&["missing"], &some).unwrap_err();
+    assert!(failure.message.contains("missing is not in the image"), "{failure}");
+    let failure = fetch(&["../outside"], &some).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Refused);
+    // All of it, cut on the way.
+    let all = out("all");
+    way.trouble(&[Trouble::Cut { to_secondary: false, after: 1_000_000 }]);
+    let _ = fetch(&[], &all).unwrap();
+    assert_eq!(way.untroubled(), 0);
+    // The directory that was named is the operator's own: it keeps its attributes.
+    (0..5).for_each(|part| assert_same(&bed.data().join(part.to_string()), &all.join(part.to_string())));
+    assert_eq!(fs::read(bed.data().join("large")).unwrap(), fs::read(all.join("large")).unwrap());
+    assert_eq!(fs::read_link(all.join("link")).unwrap(), Path::new("1/1"));
 }
 
 #[test]

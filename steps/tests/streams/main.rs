@@ -23,6 +23,7 @@ mod support;
 mod verbs;
 
 mod cuts;
+mod frames;
 
 /// The driver of these tests.
 mod driver {

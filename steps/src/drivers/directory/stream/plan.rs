@@ -134,7 +134,7 @@ fn file_at(visited: &[Visited], (at, slot): Slot) -> Option<Stat> {
 fn get_directory(reader: &mut Reader<'_>) -> Option<Visited> {
     let flags = reader.byte()?;
     let path = read_text(reader).filter(|path| is_path(path))?.to_vec();
-    let own = packed::read(reader, &Item::default()).filter(|own| own.primary.is_directory())?;
+    let own = packed::read(reader, &Item::default())?;
     let mut directory = Visited::new(path, own.primary);
     directory.record.copy = own.copy;
     directory.touched = flags & TOUCHED != 0;

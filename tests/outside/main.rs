@@ -29,4 +29,5 @@ mod reattach;
 mod restore;
 mod several;
 mod site;
+mod streams;
 mod tape;

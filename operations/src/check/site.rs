@@ -129,7 +129,7 @@ fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
 
 /// Most drivers copy by means of what they drive, which has to reach both sides by their paths.
 fn streams(tree: &Tree, volumes: View<'_>, problems: &mut Vec<Problem>) {
-    let connect = |host: &str| at(tree, &["hosts", host, "connect"]).and_then(|view| view.text());
+    let connect = |host: &str| at(tree, &["hosts", host, "connect"]).and_then(View::text);
     for (_, volume) in children(Some(volumes)) {
         let Some(driver) = text(volume, &["driver"]).filter(|driver| !STREAMS.contains(&driver.as_str()))
         else {

@@ -7,6 +7,8 @@ mod bed;
 mod beds;
 mod cases;
 mod disks;
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod table;
 
 #[test]

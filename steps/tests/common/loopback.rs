@@ -207,7 +207,9 @@ impl Loopback {
                     while !pipe.state.lock().unwrap().waiting.is_empty() && !pipe.state.lock().unwrap().cut {
                         thread::yield_now();
                     }
-                    pipes.iter().for_each(|pipe| pipe.cut());
+                    for pipe in pipes {
+                        pipe.cut();
+                    }
                     return Err(io::ErrorKind::ConnectionReset.into());
                 }
                 Trouble::Flip { at, .. } => {

@@ -116,20 +116,26 @@ pub(in crate::drivers) enum Said {
 /// What the primary's side has to know to find what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::drivers) struct Standing {
-    /// Whether there is nothing yet.
-    pub(in crate::drivers) is_fresh: bool,
-    /// Whether the knowledge of the last pass describes the copy as it is.
-    pub(in crate::drivers) is_quick: bool,
-    /// The digest of that knowledge, if there is any: it follows if the primary's side has another.
+    /// How the copy is told.
+    pub(in crate::drivers) copy: Account,
+    /// The digest of what the last pass saw, if that is known.
     pub(in crate::drivers) known: Option<String>,
-    /// Whether it follows.
+    /// Whether that follows: the primary's side has another.
     pub(in crate::drivers) known_follows: bool,
-    /// Whether what is there follows, as it was found.
-    pub(in crate::drivers) listing_follows: bool,
     /// The pair's own ID, in hexadecimal, and its last complete pass.
     pub(in crate::drivers) identity: String,
     pub(in crate::drivers) pass: u64,
-    /// Bytes that the copy has, if it is a volume.
-    #[serde(default)]
-    pub(in crate::drivers) size: Option<u64>,
+}
+
+/// How a copy is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::drivers) enum Account {
+    /// There is nothing yet.
+    Fresh,
+    /// What the last pass saw describes it as it is.
+    Settled,
+    /// As it is found: that follows.
+    #[default]
+    Listed,
 }

@@ -29,8 +29,8 @@ mod talk;
 pub use answer::Answering;
 pub use frames::Stop;
 pub(in crate::drivers) use frames::{In, Kind, Out, damaged};
+pub(in crate::drivers) use message::{Account, Said, Standing};
 pub use message::{Ask, Opening};
-pub(in crate::drivers) use message::{Said, Standing};
 pub use reached::{Asking, Reached, Streamed};
 pub use talk::Talk;
 

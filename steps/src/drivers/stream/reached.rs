@@ -119,7 +119,7 @@ impl<D: Streamed> Reached<D> {
     }
 
     /// The same for what has to read or write the primary. Refused where the primary is not.
-    fn from_primary<'p>(&self, pair: &'p PairRef) -> Result<Option<&'p Apart>, Failure> {
+    fn beside_primary<'p>(&self, pair: &'p PairRef) -> Result<Option<&'p Apart>, Failure> {
         match pair.apart.as_deref() {
             Some(apart) if apart.primary_host != self.host => Err(Failure::refused(format!(
                 "the primary of pair {} is on host '{}', and this is '{}'",
@@ -230,17 +230,17 @@ impl<D: Streamed> PairDriver for Reached<D> {
     }
 
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        let Some(apart) = self.from_primary(pair)? else { return self.own.resync(pair, asked) };
+        let Some(apart) = self.beside_primary(pair)? else { return self.own.resync(pair, asked) };
         self.converse(apart, (pair, Ask::Resync), asked, |asking, talk| self.own.send(asking, talk))
     }
 
     fn split(&self, pair: &PairRef, order: u64, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        let Some(apart) = self.from_primary(pair)? else { return self.own.split(pair, order, asked) };
+        let Some(apart) = self.beside_primary(pair)? else { return self.own.split(pair, order, asked) };
         self.converse(apart, (pair, Ask::Split { order }), asked, |asking, talk| self.own.send(asking, talk))
     }
 
     fn restore(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        let Some(apart) = self.from_primary(pair)? else { return self.own.restore(pair, asked) };
+        let Some(apart) = self.beside_primary(pair)? else { return self.own.restore(pair, asked) };
         self.converse(apart, (pair, Ask::Restore), asked, |asking, talk| self.own.take(asking, talk))
     }
 
@@ -253,14 +253,14 @@ impl<D: Streamed> PairDriver for Reached<D> {
     }
 
     fn difference(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
-        let Some(apart) = self.from_primary(pair)? else { return self.own.difference(pair, work) };
+        let Some(apart) = self.beside_primary(pair)? else { return self.own.difference(pair, work) };
         self.question(apart, (pair, Ask::Compare { restoring: true }), work, |asking, talk| {
             self.own.compare(asking, true, talk)
         })
     }
 
     fn pending(&self, pair: &PairRef, work: &Work) -> Result<Difference, Failure> {
-        let Some(apart) = self.from_primary(pair)? else { return self.own.pending(pair, work) };
+        let Some(apart) = self.beside_primary(pair)? else { return self.own.pending(pair, work) };
         self.question(apart, (pair, Ask::Compare { restoring: false }), work, |asking, talk| {
             self.own.compare(asking, false, talk)
         })

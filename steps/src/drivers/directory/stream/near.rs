@@ -30,7 +30,7 @@ use super::{
 use crate::{
     drivers::{
         pairs::Difference,
-        stream::{Ask, Asking, Said, Standing, Stop, Streamed, Talk, damaged},
+        stream::{Account, Ask, Asking, Said, Standing, Stop, Streamed, Talk, damaged},
     },
     failure::Failure,
 };
@@ -78,7 +78,7 @@ fn begin(asking: &Asking<'_>, talk: &mut Talk) -> Result<Beginning, Stop> {
             })?),
             None => None,
         };
-    let listing = if standing.listing_follows { Some(read(talk.input.unpack()?)?) } else { None };
+    let listing = if standing.copy == Account::Listed { Some(read(talk.input.unpack()?)?) } else { None };
     Ok(Beginning::Told(Told { standing, index, listing }))
 }
 
@@ -97,15 +97,15 @@ fn ended(asking: &Asking<'_>, talk: &mut Talk, knowledge: bool) -> Result<(), St
 impl Told {
     /// The copy that a resync compares with.
     fn against<'a>(&'a self, data: &'a Path) -> Result<Against<'a>, Stop> {
-        match (&self.listing, &self.index) {
-            _ if self.standing.is_fresh => Ok(Against::Nothing),
-            (_, Some(index)) if self.standing.is_quick => Ok(Against::Index(index)),
-            (Some(listing), index) => Ok(Against::Tree {
+        match (self.standing.copy, &self.index, &self.listing) {
+            (Account::Fresh, ..) => Ok(Against::Nothing),
+            (Account::Settled, Some(index), _) => Ok(Against::Index(index)),
+            (Account::Listed, index, Some(listing)) => Ok(Against::Tree {
                 to: Side::Told(listing, data),
                 index: index.as_ref(),
                 direction: Direction::Resync,
             }),
-            (None, _) => Err(damaged("no account of what is there")),
+            _ => Err(damaged("no account of what is there")),
         }
     }
 

@@ -115,7 +115,7 @@ fn read(reader: &mut Reader<'_>) -> Option<(Survey, Seen)> {
     for _ in 0..read_long(reader)? {
         let leader = (read_long(reader)?, read_long(reader)?);
         let member = (read_long(reader)?, read_long(reader)?);
-        let present = get_present(reader)?;
+        let Present(present) = get_present(reader)?;
         let (_, stat) = (file_at(&visited, leader)?, file_at(&visited, member)?);
         if leader == member {
             return None;
@@ -151,7 +151,7 @@ fn get_directory(reader: &mut Reader<'_>) -> Option<Visited> {
             4 => How::Attributes,
             _ => return None,
         };
-        let to = get_present(reader)?;
+        let Present(to) = get_present(reader)?;
         let from = entries.get(slot)?.primary;
         let follows = directory.changes.last().is_none_or(|last: &Change| last.slot < slot);
         directory.changes.push(Some(Change { slot, from, to, how }).filter(|_| follows)?);
@@ -178,10 +178,13 @@ fn get_entries<'a>(reader: &mut Reader<'a>, own: Item<'a>) -> Option<Vec<Entry>>
     Some(entries)
 }
 
-fn get_present(reader: &mut Reader<'_>) -> Option<Option<Stat>> {
+/// What stands in a place, if anything does.
+struct Present(Option<Stat>);
+
+fn get_present(reader: &mut Reader<'_>) -> Option<Present> {
     match reader.byte()? {
-        0 => Some(None),
-        1 => get_stat(reader).map(Some),
+        0 => Some(Present(None)),
+        1 => get_stat(reader).map(|stat| Present(Some(stat))),
         _ => None,
     }
 }

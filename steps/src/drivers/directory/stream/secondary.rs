@@ -28,7 +28,7 @@ use crate::{
     drivers::{
         book::{Verb, done, has_image, not_restoring, open, open_or_new, splittable, unusable},
         pairs::Asked,
-        stream::{Ask, Opening, Said, Standing, Stop, Talk, damaged},
+        stream::{Account, Ask, Opening, Said, Standing, Stop, Talk, damaged},
     },
     failure::Failure,
 };
@@ -68,15 +68,17 @@ impl DirectoryPairs {
             return finish(opening, report, talk);
         }
         if is_split {
-            splittable(pair, &state, asked)?
+            splittable(pair, &state, asked)?;
         } else {
-            not_restoring(pair, &state)?
+            not_restoring(pair, &state)?;
         }
         let ground = Ground::of(&verb, &state)?;
         let standing = Standing {
-            is_fresh: ground.is_fresh(),
-            is_quick: ground.is_quick,
-            listing_follows: !ground.is_fresh() && !ground.is_quick,
+            copy: match (ground.is_fresh(), ground.is_quick) {
+                (true, _) => Account::Fresh,
+                (false, true) => Account::Settled,
+                (false, false) => Account::Listed,
+            },
             ..standing(opening, &state, ground.index.as_ref())
         };
         tell(standing, ground.index.as_ref(), &ground.secondary, talk, asked.work)?;
@@ -100,11 +102,11 @@ impl DirectoryPairs {
         let pair = &opening.pair;
         let (_lock, mut state) = open(pair, asked)?;
         if let Some(report) = done(&state, asked, PairVerb::Restore, PairStatus::Psus) {
-            return Ok(talk.say(&Said::Ended { report, knowledge: false })?);
+            return talk.say(&Said::Ended { report, knowledge: false });
         }
         has_image(pair, &state)?;
         let (data, index) = (Tree::open(&pair.secondary.join(DATA))?, pass::index(&pair.secondary, &state));
-        let standing = Standing { listing_follows: true, ..standing(opening, &state, index.as_ref()) };
+        let standing = standing(opening, &state, index.as_ref());
         tell(standing, index.as_ref(), &data, talk, asked.work)?;
         let (survey, seen) = differences(&data, talk, asked.work)?;
         let verb = self.verb(pair, asked, PairVerb::Restore);
@@ -131,21 +133,23 @@ impl DirectoryPairs {
             has_image(pair, &state)?;
             let (data, index) =
                 (Tree::open(&pair.secondary.join(DATA))?, pass::index(&pair.secondary, &state));
-            let standing = Standing { listing_follows: true, ..standing(opening, &state, index.as_ref()) };
+            let standing = standing(opening, &state, index.as_ref());
             tell(standing, index.as_ref(), &data, talk, work)?;
             return answer(&data, talk, work);
         }
         let state = state.unwrap_or_else(|| State::new(pair, self.clock.now()));
         let data = pair.secondary.join(DATA);
         if !data.exists() {
-            let standing = Standing { is_fresh: true, ..standing(opening, &state, None) };
+            let standing = Standing { copy: Account::Fresh, ..standing(opening, &state, None) };
             return talk.say(&Said::Standing { standing });
         }
         let index = pass::index(&pair.secondary, &state);
         let is_quick =
             state.extra.settled && index.as_ref().is_some_and(|index| index.header.pass == state.extra.pass);
-        let standing =
-            Standing { is_quick, listing_follows: !is_quick, ..standing(opening, &state, index.as_ref()) };
+        let standing = Standing {
+            copy: if is_quick { Account::Settled } else { Account::Listed },
+            ..standing(opening, &state, index.as_ref())
+        };
         tell(standing, index.as_ref(), &Tree::open(&data)?, talk, work)
     }
 }
@@ -169,7 +173,7 @@ fn tell(
     talk: &mut Talk,
     work: &Work,
 ) -> Result<(), Stop> {
-    let (known, listed) = (standing.known_follows, standing.listing_follows);
+    let (known, listed) = (standing.known_follows, standing.copy == Account::Listed);
     talk.say(&Said::Standing { standing })?;
     if let Some(index) = index.filter(|_| known) {
         talk.out.pack(index.bytes())?;
@@ -247,7 +251,7 @@ fn give_files(opening: &Opening, work: &Work, talk: &mut Talk) -> Result<(), Sto
         return Err(Failure::into(failure));
     }
     let data = Tree::open(&pair.secondary.join(DATA))?;
-    let standing = Standing { listing_follows: true, ..standing(opening, &state, None) };
+    let standing = standing(opening, &state, None);
     tell(standing, None, &data, talk, work)?;
     let (survey, _) = differences(&data, talk, work)?;
     talk.say(&Said::Begun)?;

@@ -1,6 +1,6 @@
 //! Another host that says what it may not: it is refused, in words, and nothing outside of the copy is touched.
 
-use std::{fs, io, sync::Arc, thread, time::Duration};
+use std::{fs, io, sync::Arc, thread};
 
 use resplit_operations::{
     pair::{PairRef, PairStatus, Tag},
@@ -21,7 +21,7 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn head(kind: u8, length: u32) -> Vec<u8> {
-    let again = !length ^ u32::from(kind) * 0x0101_0101;
+    let again = !length ^ (u32::from(kind) * 0x0101_0101);
     [&[kind][..], &length.to_le_bytes(), &again.to_le_bytes()].concat()
 }
 
@@ -308,5 +308,5 @@ fn a_later_try_takes_a_pair_over_whose_earlier_one_hangs() {
     let asked = bed.asked("run/step/1");
     let _ = bed.driver.resync(&bed.pair, &asked).unwrap();
     bed.assert_equal();
-    assert!((silent.incoming)().is_err() || thread::sleep(Duration::ZERO) == (), "it was ended");
+    assert!(matches!((silent.incoming)(), Ok(None) | Err(_)), "it was ended");
 }

@@ -4,7 +4,7 @@
 //!
 //! # What is said
 //!
-//! A conversation is opened by the primary's side with an [`message::Opening`], and is about one verb. Every message is a
+//! A conversation is opened by the primary's side with an [`Opening`], and is about one verb. Every message is a
 //! frame; what has to arrive whole is followed by a seal, the BLAKE3 digest of all frames since the last one.
 //!
 //! # Crashes

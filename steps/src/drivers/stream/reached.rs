@@ -35,7 +35,7 @@ const LONG: Duration = Duration::from_secs(60);
 ///
 /// # Contract
 ///
-/// Each of these opens its conversation with [`Asking::opening`]. What it reads or writes here is the primary; the other
+/// Each of these opens its conversation with `Asking::opening`. What it reads or writes here is the primary; the other
 /// side answers in [`PairDriver::answer`]. One whose conversation was cut is called again, with [`Asking::again`].
 pub trait Streamed: PairDriver {
     /// What it drives.

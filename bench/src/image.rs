@@ -88,6 +88,7 @@ impl Bed {
 
     fn pair(&self) -> PairRef {
         PairRef {
+            apart: None,
             qemu: None,
             lvm: None,
             array: None,

@@ -6,6 +6,7 @@ mod image;
 mod media;
 mod pairs;
 mod store;
+mod streams;
 
 use std::{
     env,
@@ -16,7 +17,7 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 9] = [
+const ALL: [(&str, Benchmark); 10] = [
     ("store", store::run),
     ("engine-chain", engine::chain::run),
     ("engine-memory", engine::chain::memory),
@@ -24,6 +25,7 @@ const ALL: [(&str, Benchmark); 9] = [
     ("engine-unfinished", engine::recovery::unfinished),
     ("engine-program", engine::program::run),
     ("pairs", |scratch| Ok(pairs::run(scratch)?)),
+    ("streams", |scratch| streams::run(scratch)),
     ("image", |scratch| Ok(image::run(scratch)?)),
     ("media", |scratch| {
         media::run(scratch);

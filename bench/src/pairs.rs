@@ -71,7 +71,7 @@ fn timed(work: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
     Ok(begun.elapsed())
 }
 
-fn print(what: &str, mut ours: Vec<Duration>, mut peers: Vec<Duration>) {
+pub(crate) fn print(what: &str, mut ours: Vec<Duration>, mut peers: Vec<Duration>) {
     let median = |times: &mut Vec<Duration>| {
         times.sort();
         times[times.len() / 2].as_secs_f64()
@@ -97,6 +97,7 @@ fn write(path: &Path, bytes: usize, seed: u64) -> io::Result<()> {
 
 fn pair(primary: &Path, secondary: PathBuf) -> PairRef {
     PairRef {
+        apart: None,
         volume: "bench".into(),
         copy_group: "VG01,vol01".into(),
         generation: 0,
@@ -115,19 +116,25 @@ fn resync_once(pair: &PairRef) -> io::Result<CopyReport> {
     DirectoryPairs::new(Arc::new(SystemClock)).resync(pair, &asked).map_err(io::Error::other)
 }
 
+/// 20 000 small files and four large ones: some 400 MiB.
+pub(crate) fn tree(primary: &Path) -> io::Result<()> {
+    for directory in 0..200 {
+        let path = primary.join(format!("directory {directory}"));
+        fs::create_dir_all(&path)?;
+        for file in 0..100 {
+            write(&path.join(format!("file {file}")), 8 << 10, directory * 100 + file)?;
+        }
+    }
+    for file in 0..4 {
+        write(&primary.join(format!("large {file}")), 64 << 20, 1_000_000 + file)?;
+    }
+    Ok(())
+}
+
 fn full_copy(place: &Path, what: &str, options: &[&str], synced: bool) -> io::Result<()> {
     let primary = place.join("primary");
     if !primary.exists() {
-        for directory in 0..200 {
-            let path = primary.join(format!("directory {directory}"));
-            fs::create_dir_all(&path)?;
-            for file in 0..100 {
-                write(&path.join(format!("file {file}")), 8 << 10, directory * 100 + file)?;
-            }
-        }
-        for file in 0..4 {
-            write(&primary.join(format!("large {file}")), 64 << 20, 1_000_000 + file)?;
-        }
+        tree(&primary)?;
     }
     let (secondary, copy) = (place.join("secondary"), place.join("copy"));
     let (mut ours, mut peers) = (Vec::new(), Vec::new());

@@ -16,7 +16,7 @@ use resplit_operations::{
 };
 use resplit_steps::{
     context::{Clock, Directories},
-    drivers::{Drivers, identity::Owner, quiesce::WindowKeeper},
+    drivers::{Drivers, identity::Owner, quiesce::WindowKeeper, stream::Answering},
 };
 use tokio::sync::watch;
 
@@ -71,6 +71,8 @@ pub struct Engine {
     pub(crate) progress: Progresses,
     pub(crate) owner: Owner,
     pub(crate) serving: Serving,
+    /// Answers other hosts about pairs whose secondaries are here.
+    pub(crate) answering: Answering,
     /// Whether a host may have to be told that a run of this one is over.
     pub(crate) unreleased: AtomicBool,
     /// Shared by runs, from when they look at the catalog until what they make of it is committed; an operator's change
@@ -121,6 +123,7 @@ impl Engine {
             progress: Progresses::default(),
             owner: parts.owner,
             serving: Serving::default(),
+            answering: Answering::default(),
             // Until it was looked.
             unreleased: AtomicBool::new(true),
             changing: tokio::sync::RwLock::default(),
@@ -198,6 +201,7 @@ impl Engine {
         !self.active().is_empty()
             || !self.held().is_empty()
             || self.serving.is_busy()
+            || self.answering.is_busy()
             || self.leases.any_alive(&self.owner)
     }
 

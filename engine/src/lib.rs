@@ -36,6 +36,7 @@ pub mod service;
 pub mod socket;
 mod start;
 pub mod store;
+pub mod streams;
 pub mod survey;
 #[cfg(test)]
 mod testing;

@@ -8,7 +8,7 @@ use resplit_operations::{
     plan::Purpose,
     record::{CatalogChange, Lock, Record, TapeState},
 };
-use resplit_steps::failure::Failure;
+use resplit_steps::{drivers::stream::Wire, failure::Failure};
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
@@ -421,6 +421,18 @@ impl Service for Offer {
         let placed =
             tokio::task::spawn_blocking(move || place::place(&staging, &name, &digest, &bytes)).await;
         placed.unwrap_or_else(|error| Err(internally(defect(&error))))
+    }
+
+    async fn converse(&self, wire: Wire) {
+        let engine = Arc::clone(&self.0);
+        let answered = tokio::task::spawn_blocking(move || {
+            let may_write = engine.check_writable().map_err(Failure::from);
+            engine.answering.answer(&engine.drivers, &engine.host, wire, may_write);
+            engine.note_quiet();
+        });
+        if let Err(error) = answered.await {
+            tracing::error!("{}", defect(&error));
+        }
     }
 
     async fn repair(&self, request: RepairRequest) -> Reply<Repair> {

@@ -12,9 +12,20 @@ use resplit_operations::{ids::HostId, site::PairDriverKind};
 use resplit_steps::{
     context::SystemClock,
     drivers::{
-        Drivers, array::ArrayPairs, btrfs::BtrfsPairs, command::CommandRunner, directory::DirectoryPairs,
-        identity::Owner, image::ImagePairs, lvm::LvmPairs, pairs::PairDriver, qemu::QemuPairs, shim::Shims,
-        virtual_library::VirtualLibrary, window::Windows,
+        Drivers,
+        array::ArrayPairs,
+        btrfs::BtrfsPairs,
+        command::CommandRunner,
+        directory::DirectoryPairs,
+        identity::Owner,
+        image::ImagePairs,
+        lvm::LvmPairs,
+        pairs::PairDriver,
+        qemu::QemuPairs,
+        shim::Shims,
+        stream::{Far, Reached},
+        virtual_library::VirtualLibrary,
+        window::Windows,
     },
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +39,7 @@ use crate::{
     server::{Activity, serve},
     socket::{Listener, prepare_directory},
     store::StoreError,
+    streams::Ways,
 };
 
 /// How long an engine that is idle may take to forget what is over before it ends.
@@ -75,9 +87,12 @@ fn pair_drivers(
     commands: &Arc<dyn CommandRunner>,
     state: &Path,
     host: &HostId,
+    far: Arc<dyn Far>,
 ) -> BTreeMap<PairDriverKind, Arc<dyn PairDriver>> {
     let clock = Arc::new(SystemClock);
-    let directory: Arc<dyn PairDriver> = Arc::new(DirectoryPairs::new(clock.clone()));
+    let directory = DirectoryPairs::new(clock.clone());
+    let directory: Arc<dyn PairDriver> =
+        Arc::new(Reached::new(directory, host.clone(), far, state.join("told")));
     let arrays = ArrayPairs::new(Arc::clone(commands), state.join("arrays"), host.clone(), clock.clone());
     BTreeMap::from([
         (PairDriverKind::Directory, directory),
@@ -89,11 +104,11 @@ fn pair_drivers(
     ])
 }
 
-/// The drivers that the engine of a host has, whose state directory this is.
-pub fn drivers(program: &Path, state: &Path, host: &HostId) -> Drivers {
+/// The drivers that the engine of a host has, whose state directory this is. Other hosts are reached as `far` says.
+pub fn drivers(program: &Path, state: &Path, host: &HostId, far: Arc<dyn Far>) -> Drivers {
     let commands: Arc<dyn CommandRunner> = Arc::new(Shims::new(program.to_owned(), Vec::new()));
     Drivers {
-        pairs: pair_drivers(&commands, state, host),
+        pairs: pair_drivers(&commands, state, host, far),
         virtual_library: Arc::new(VirtualLibrary::new()),
         commands,
     }
@@ -147,19 +162,21 @@ async fn run(arguments: &EngineArguments) -> ExitCode {
 fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
     let program =
         std::env::current_exe().map_err(|error| format!("cannot tell which program this is: {error}"))?;
+    let peers = PeerEngines::new(
+        program.clone(),
+        arguments.site.clone(),
+        arguments.build.clone(),
+        arguments.hold,
+        Some(arguments.host.clone()),
+    );
+    let far = Ways::new(peers.clone());
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),
-        drivers: drivers(&program, &arguments.state, &arguments.host),
-        windows: Arc::new(Windows::new(program.clone(), Vec::new())),
+        drivers: drivers(&program, &arguments.state, &arguments.host, far),
+        windows: Arc::new(Windows::new(program, Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines::new(
-            program,
-            arguments.site.clone(),
-            arguments.build.clone(),
-            arguments.hold,
-            Some(arguments.host.clone()),
-        ),
+        peers,
         build: arguments.build.clone(),
         hold: arguments.hold,
         owner: Owner::current().map_err(|error| format!("cannot tell which process this is: {error}"))?,

@@ -7,6 +7,7 @@ use resplit_operations::{
     ids::{BackupId, RunId},
     record::Record,
 };
+use resplit_steps::drivers::stream::Wire;
 use tokio::sync::mpsc::Receiver;
 
 use crate::protocol::{
@@ -64,6 +65,8 @@ pub trait Service: Send + Sync + 'static {
         digest: String,
         bytes: Vec<u8>,
     ) -> impl Future<Output = Reply<PathBuf>> + Send;
+    /// Answers what the primary's host asks of a pair whose secondary is here, to the end of that conversation.
+    fn converse(&self, wire: Wire) -> impl Future<Output = ()> + Send;
     /// What resplit made on this host and has not undone, whichever run it was.
     fn leftovers(&self, request: LeftoversRequest) -> impl Future<Output = Reply<Vec<Leftover>>> + Send;
     /// Undoes leftovers that may be undone; gives what became of each that was asked for and still stood.

@@ -27,7 +27,7 @@ use crate::{
 
 /// What this host knows and sees. Asks drivers, so it may block.
 pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Failure> {
-    let pairs = request.pairs.iter().map(|(kind, pair)| look(engine, *kind, pair, request.measure)).collect();
+    let pairs = request.pairs.iter().map(|(kind, pair)| look(engine, *kind, pair, request)).collect();
     let cartridges = request
         .libraries
         .iter()
@@ -46,7 +46,12 @@ pub(crate) fn here(engine: &Engine, request: &WorldRequest) -> Result<World, Fai
 }
 
 /// A pair, and what its driver says of it.
-pub(crate) fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measure: bool) -> PairView {
+pub(crate) fn look(
+    engine: &Engine,
+    kind: PairDriverKind,
+    pair: &PairRef,
+    request: &WorldRequest,
+) -> PairView {
     let driver = engine.drivers.pairs(kind);
     let state = driver.clone().and_then(|driver| driver.status(pair)).map(|mut state| {
         if let Some(last) = state.last.as_ref().filter(|last| last.ended.is_none()) {
@@ -55,13 +60,17 @@ pub(crate) fn look(engine: &Engine, kind: PairDriverKind, pair: &PairRef, measur
         state
     });
     let (mut difference, mut no_difference) = (None, None);
-    if measure && state.is_ok() {
+    let obstacle = match &driver {
+        Ok(driver) if request.ready => driver.ready(pair).err(),
+        _ => None,
+    };
+    if request.measure && state.is_ok() {
         match driver.and_then(|driver| driver.pending(pair, &Work::silent())) {
             Ok(found) => difference = Some(found),
             Err(failure) => no_difference = Some(failure),
         }
     }
-    PairView { pair: pair.clone(), state, difference, no_difference }
+    PairView { pair: pair.clone(), state, obstacle, difference, no_difference }
 }
 
 /// The world as every host of a plan sees it: pairs as the coordinator does, libraries as their hosts do.
@@ -72,6 +81,8 @@ pub(crate) async fn gather(engine: &Arc<Engine>, plan: &Plan) -> Result<BTreeMap
         let _ = requests.entry(host).or_default();
     }
     let own = requests.entry(engine.host.clone()).or_default();
+    let follow = [Purpose::Backup, Purpose::PairCreate, Purpose::PairResync];
+    own.ready = follow.contains(&plan.purpose);
     for (id, volume) in &plan.site.volumes {
         own.pairs.extend(plan.pairs(id).into_iter().map(|pair| (volume.driver, pair)));
         let in_place = Purpose::RestoreFromDisk;

@@ -1,6 +1,6 @@
 //! Pair status, and what a driver reports of a pair.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     driver::ArrayPair,
-    ids::{CopyGroup, RunId, StepId, VolumeId},
-    site::{LvmVolume, QemuDisk},
+    ids::{CopyGroup, HostId, RunId, StepId, VolumeId},
+    site::{Host, LvmVolume, QemuDisk},
 };
 
 pub mod foresee;
@@ -86,6 +86,28 @@ pub struct PairRef {
     /// What LVM makes, if the primary is a logical volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lvm: Option<LvmVolume>,
+    /// Where its sides are, if no process reaches both by their paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Arc<Apart>>,
+}
+
+/// The two sides of a pair that no process reaches both: what differs goes from one host's engine to the other's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// The host of the original.
+    pub primary_host: HostId,
+    /// The host of the copy. What is known of the pair is kept there.
+    pub secondary_host: HostId,
+    /// How both are reached.
+    pub hosts: BTreeMap<HostId, Host>,
+}
+
+impl Apart {
+    /// Whether both hosts are on one machine all the same, where paths mean the same on both.
+    pub fn is_one_machine(&self) -> bool {
+        let connect = |host| self.hosts.get(host).map(|host| &host.connect);
+        connect(&self.primary_host) == connect(&self.secondary_host)
+    }
 }
 
 /// What a driver says of a pair when it is asked.

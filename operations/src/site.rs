@@ -18,7 +18,7 @@ use crate::{
     driver::{ArrayPair, DriverFile},
     ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, VolumeId},
     pace::Pace,
-    pair::{PairRef, verdict::CopyType},
+    pair::{Apart, PairRef, verdict::CopyType},
     units::Size,
 };
 
@@ -264,6 +264,20 @@ pub struct Secondary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub device: Option<PathBuf>,
+    /// How it is reached from the primary's host. Without it: by its path where both hosts are on one machine, else by a
+    /// stream from engine to engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<PairReach>,
+}
+
+/// How a secondary is reached from the primary's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairReach {
+    /// Its path is the same place on both hosts: one machine, or a file system that both have mounted.
+    Path,
+    /// The secondary's engine is sent what differs. For the driver `directory`.
+    Stream,
 }
 
 /// A tape library.
@@ -333,12 +347,31 @@ impl Site {
                         array: found.array(pair).map(Arc::new),
                         qemu: found.qemu.clone(),
                         lvm: found.lvm.clone(),
+                        apart: self.apart(found, &pair.secondary).map(Arc::new),
                     },
                     pair.pace,
                 )
             })
             .map(|(pair, pace)| pair.at_pace(pace).into_owned())
             .collect()
+    }
+
+    /// The sides of a pair, if what copies it has to reach one of them through the engine of its host.
+    fn apart(&self, volume: &Volume, secondary: &Secondary) -> Option<Apart> {
+        let streams = volume.driver == PairDriverKind::Directory;
+        let names = [&volume.primary.host, &secondary.host];
+        let hosts = names.map(|name| Some((name.clone(), self.hosts.get(name)?.clone())));
+        let apart = Apart {
+            primary_host: volume.primary.host.clone(),
+            secondary_host: secondary.host.clone(),
+            hosts: hosts.into_iter().flatten().collect(),
+        };
+        let is_far = match secondary.reach {
+            _ if !streams || apart.primary_host == apart.secondary_host => false,
+            Some(reach) => reach == PairReach::Stream,
+            None => !apart.is_one_machine(),
+        };
+        is_far.then_some(apart)
     }
 
     /// The same site with every path made absolute: relative ones are relative to `directory`, or to the site directory

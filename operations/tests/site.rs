@@ -52,6 +52,8 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
         &["7:11 driver 'directory' does not ask QEMU"],
     ),
     ("driver: directory", "driver: qemu\n    qemu: { socket: qmp, node: disk, pace: 10MiB }", &[]),
+    ("path: mirrors/0 }", "path: mirrors/0, reach: stream }", &[]),
+    ("path: mirrors/0 }", "path: mirrors/0, reach: path }", &[]),
     ("driver: directory", "driver: qemu\n    qemu: { socket: qmp }", &["7:13 'qemu' lacks the key 'node'"]),
     ("connect: local, state: state }", "connect: local }", &["2:17 'fileserver' lacks the key 'state'"]),
     ("state: state }", "state: \"\" }", &["2:40 'state' is empty"]),

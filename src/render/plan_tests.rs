@@ -26,7 +26,7 @@ fn site() -> Site {
     let pair = |group: &str, path: &str| Pair {
         pace: None,
         copy_group: group.into(),
-        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None },
+        secondary: Secondary { host: "backupserver".into(), path: path.into(), device: None, reach: None },
         settings: BTreeMap::new(),
     };
     let volume = Volume {

@@ -20,6 +20,8 @@ pub(crate) enum Form {
     TwoVolumes,
     /// The first one, as its own steps.
     Explicit,
+    /// The first one, whose secondaries are reached by streams only.
+    Streams,
     /// A file system that is really held still.
     Frozen,
 }
@@ -55,10 +57,11 @@ pub(crate) fn all() -> Vec<Case> {
         Paired => vec![Backup, RestoreTape, FilesTape],
         OneHost => vec![Backup, RestoreDisk, FilesDisk],
         Explicit => vec![Backup, RestoreTape],
+        Streams => vec![Backup, RestoreDisk, FilesDisk],
         Frozen if Mounted::is_possible() => vec![Backup],
         Frozen => Vec::new(),
     };
-    [Split, Paired, OneHost, TwoVolumes, Explicit, Frozen]
+    [Split, Paired, OneHost, TwoVolumes, Explicit, Streams, Frozen]
         .into_iter()
         .flat_map(|form| acts(form).into_iter().map(move |act| Case { form, act }))
         .collect()
@@ -116,6 +119,11 @@ impl Fixture {
     pub(crate) fn new(case: Case) -> Self {
         let (site, mounted, backups) = match case.form {
             Form::Split | Form::Explicit => (Site::new(TWO_PAIRS, &[("documents", DOCUMENTS)]), None, 2),
+            Form::Streams => {
+                let text = TWO_PAIRS.replace("path: mirrors/0 }", "path: mirrors/0, reach: stream }");
+                let text = text.replace("path: mirrors/1 }", "path: mirrors/1, reach: stream }");
+                (Site::new(&text, &[("documents", DOCUMENTS)]), None, 2)
+            }
             Form::Paired => {
                 let operation = format!("{DOCUMENTS}usual_state: paired\n");
                 (Site::new(ONE_PAIR, &[("documents", &operation)]), None, 1)

@@ -78,6 +78,10 @@ pub(crate) async fn bind(
 pub(crate) fn refusals(known: &Known<'_>, binding: &Binding) -> Vec<Failure> {
     let mut failures = foreseen::rejections(known.plan, &binding.pairs);
     failures.extend(neighbours::refusals(known, &binding.pairs));
+    let views = known.worlds.values().flat_map(|world| &world.pairs);
+    let chosen = |group: &CopyGroup| binding.pairs.values().any(|bound| bound.pair.copy_group == *group);
+    failures
+        .extend(views.filter(|view| chosen(&view.pair.copy_group)).filter_map(|view| view.obstacle.clone()));
     failures
 }
 

@@ -12,7 +12,7 @@ use resplit_steps::failure::Failure;
 use crate::{
     engine::Engine,
     failures::{conflict, defect},
-    protocol::{EnterRequest, Entered, Refusal, RefusalKind},
+    protocol::{EnterRequest, Entered, Refusal, RefusalKind, WorldRequest},
     service::Reply,
     transaction::Transaction,
     world,
@@ -57,7 +57,7 @@ fn held(engine: &Engine, request: &EnterRequest, image: &Image) -> Reply<()> {
         let text = format!("the site has no pair {copy_group} of a volume {volume}");
         return Err(conflict(text, "resplit pair list"));
     };
-    let state = world::look(engine, *kind, pair, false).state?;
+    let state = world::look(engine, *kind, pair, &WorldRequest::default()).state?;
     if state.epoch != *epoch {
         let text = format!("{copy_group} no longer holds the image of this record: it was overwritten");
         return Err(conflict(text, format!("resplit run {}", request.file.origin.operation)));

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::http1,
     header,
 };
@@ -14,7 +14,11 @@ use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
 use super::{Route, error::ClientError, line::Line};
-use crate::socket;
+use crate::{socket, streams};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// What is sent with a request, whole or as it comes.
+pub(super) type Sent = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The largest answer that is read, in bytes: a catalog of hundreds of thousands of records.
 const LARGEST_ANSWER: usize = 1 << 30;
@@ -30,7 +34,7 @@ pub(super) struct Ask {
 }
 
 /// An answer whose body is still to be read. A connection of its own ends with it.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) what: String,
     pub(super) body: Incoming,
     connection: Option<Connection>,
@@ -54,12 +58,27 @@ pub(super) async fn ask(route: &Route, ask: Ask) -> Result<Answer, ClientError> 
             format!("{what}: {} bytes are more than the {} that an engine takes", ask.body.len(), ask.limit);
         return Err(ClientError::unfit(text));
     }
+    send(route, what, (ask.method, ask.target), Full::new(ask.body)).await
+}
+
+/// Sends a request, whose body may be written while the answer is read.
+pub(super) async fn send<B>(
+    route: &Route,
+    what: String,
+    (method, target): (Method, String),
+    body: B,
+) -> Result<Answer, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let body = Sent::new(body.map_err(Into::into));
     let (response, connection) = match route {
         Route::Socket(state) => {
-            let (response, connection) = through_socket(state, &what, ask).await?;
+            let (response, connection) = through_socket(state, &what, (method, target), body).await?;
             (response, Some(connection))
         }
-        Route::Line(line) => (over_line(line, &what, ask).await?, None),
+        Route::Line(line) => (over_line(line, &what, (method, target), body).await?, None),
     };
     let status = response.status();
     let answer = Answer { what, body: response.into_body(), connection };
@@ -72,7 +91,8 @@ pub(super) async fn ask(route: &Route, ask: Ask) -> Result<Answer, ClientError> 
 async fn through_socket(
     state: &Path,
     what: &str,
-    ask: Ask,
+    target: (Method, String),
+    body: Sent,
 ) -> Result<(Response<Incoming>, Connection), ClientError> {
     let stream = socket::connect(state).await.map_err(|e| ClientError::connecting(state, &e))?;
     let failed = |error: hyper::Error| ClientError::exchanging(what, &error);
@@ -83,7 +103,7 @@ async fn through_socket(
         }
     });
     let connection = Connection(task.abort_handle());
-    let request = request(what, ask, "")?;
+    let request = request(what, target, body, "")?;
     Ok((sender.send_request(request).await.map_err(failed)?, connection))
 }
 
@@ -91,8 +111,13 @@ async fn through_socket(
 const SENDINGS: u32 = 4;
 
 /// A request that a line did not even take goes over a new one.
-async fn over_line(line: &Line, what: &str, ask: Ask) -> Result<Response<Incoming>, ClientError> {
-    let mut request = request(what, ask, "http://resplit")?;
+async fn over_line(
+    line: &Line,
+    what: &str,
+    target: (Method, String),
+    body: Sent,
+) -> Result<Response<Incoming>, ClientError> {
+    let mut request = request(what, target, body, "http://resplit")?;
     for _ in 0..SENDINGS {
         match line.sender().await?.try_send_request(request).await {
             Ok(response) => return Ok(response),
@@ -111,15 +136,27 @@ async fn over_line(line: &Line, what: &str, ask: Ask) -> Result<Response<Incomin
     Err(ClientError::NotRunning(format!("host '{}'", line.far.host)))
 }
 
-fn request(what: &str, ask: Ask, origin: &str) -> Result<Request<Full<Bytes>>, ClientError> {
-    let mut request = Request::builder().method(ask.method).uri(format!("{origin}{}", ask.target));
+fn request(
+    what: &str,
+    (method, target): (Method, String),
+    body: Sent,
+    origin: &str,
+) -> Result<Request<Sent>, ClientError> {
+    let mut request = Request::builder().method(method).uri(format!("{origin}{target}"));
     if origin.is_empty() {
         request = request.header(header::HOST, "resplit");
     }
-    request.body(Full::new(ask.body)).map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))
+    request.body(body).map_err(|e| ClientError::unfit(format!("{what} cannot be asked: {e}")))
 }
 
 impl Answer {
+    /// Hands on what arrives, to the end.
+    pub(crate) async fn pour(self, to: streams::Incoming) {
+        let Self { body, connection, .. } = self;
+        to.take(body).await;
+        drop(connection);
+    }
+
     /// The whole body, as JSON.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         let what = self.what.clone();

@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
-use hyper::{body::Bytes, client::conn::http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use resplit_steps::failure::Failure;
 use tokio::{
@@ -20,6 +19,7 @@ use tokio::{
 
 use super::{
     error::ClientError,
+    exchange::Sent,
     greeting::{Agent, Greeting},
     ssh::Far,
     trouble,
@@ -44,7 +44,7 @@ const STREAM_WINDOW: u32 = 4 << 20;
 const WHOLE_WINDOW: u32 = 16 << 20;
 const FRAME: u32 = 256 << 10;
 
-pub(super) type Sender = http2::SendRequest<Full<Bytes>>;
+pub(super) type Sender = http2::SendRequest<Sent>;
 
 /// The line to the engine of a host on another machine.
 #[derive(Debug)]

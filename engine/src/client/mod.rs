@@ -23,7 +23,7 @@ use resplit_operations::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::exchange::{Ask, ask};
+use self::exchange::{Answer, Ask, ask, send};
 pub(crate) use self::line::Line;
 pub use self::{
     error::ClientError,
@@ -40,6 +40,7 @@ use crate::{
     },
     server::{LARGE_BODY, SMALL_BODY},
     socket,
+    streams::Flow,
 };
 
 /// How long an engine may take to say what it is; it answers from memory.
@@ -248,6 +249,13 @@ impl Client {
         let target = with_query("/v1/files", &[("name", name), ("digest", digest)])?;
         let placed: Placed = self.ask(Method::PUT, target, bytes.into(), LARGE_BODY).await?.json().await?;
         Ok(placed.path)
+    }
+
+    /// Opens a conversation about a pair whose secondary is on the engine's host: what is sent goes out as it comes, while
+    /// the answer is read.
+    pub(crate) async fn converse(&self, body: Flow<()>) -> Answered<Answer> {
+        let (method, target) = (Method::POST, "/v1/pairs".to_owned());
+        send(&self.route, format!("{method} {target}"), (method, target), body).await
     }
 
     async fn get<T: DeserializeOwned>(&self, target: String) -> Answered<T> {

@@ -81,6 +81,9 @@ pub struct WorldRequest {
     /// Whether to measure how each secondary differs from its primary, which reads.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub measure: bool,
+    /// Whether to tell what a resync of each pair would refuse.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ready: bool,
     /// The primaries to be looked at.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub primaries: BTreeMap<VolumeId, PathBuf>,
@@ -111,6 +114,9 @@ pub struct PairView {
     /// Its state, or why it cannot be told.
     #[serde(flatten, with = "told")]
     pub state: Result<PairState, Failure>,
+    /// Why a resync would be refused before it touches anything, if that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Failure>,
     /// How the secondary differs from the primary, if that was asked and could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,

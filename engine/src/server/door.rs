@@ -12,7 +12,12 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc::Receiver;
 
-use super::{activity::Activity, lines::Lines, problem::Problem, stopping::Stopping};
+use super::{
+    activity::{Activity, OpenRequest},
+    lines::Lines,
+    problem::Problem,
+    stopping::Stopping,
+};
 use crate::service::{Reply, Service};
 
 /// What every handler has.
@@ -60,6 +65,14 @@ impl<S: Service> Door<S> {
                 Err(Problem::internal(format!("the engine failed while it did this: {error}")))
             }
         }
+    }
+
+    /// Begins a call that reads and writes at once: what counts it as open, and what tells that the engine stops.
+    pub(super) fn enter(&self) -> Result<(OpenRequest, Stopping), Problem> {
+        if self.stopping.is_so() {
+            return Err(Problem::stopping());
+        }
+        Ok((self.activity.begin(), self.stopping.clone()))
     }
 
     /// A call that only waits: it ends when its client goes away or the engine stops.

@@ -1,6 +1,7 @@
 //! The engine's door: HTTP/JSON on its socket, for whatever implements [`Service`].
 
 mod activity;
+mod converse;
 mod door;
 mod lines;
 mod problem;

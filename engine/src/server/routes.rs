@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{
     LARGE_BODY, SMALL_BODY,
+    converse::converse,
     door::{Asked, Door, Input, Named, Whole, json},
     problem::Problem,
 };
@@ -53,6 +54,7 @@ pub(super) fn router<S: Service>(door: Door<S>) -> Router {
         .route("/v1/leftovers/release", post(release_leftovers::<S>).layer(large()))
         .route("/v1/repair", post(repair::<S>).layer(large()))
         .route("/v1/survey", post(survey::<S>).layer(large()))
+        .route("/v1/pairs", post(converse::<S>))
         .route("/v1/files", put(place::<S>).layer(large()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {

@@ -27,7 +27,7 @@ use resplit_operations::{
     plan::Purpose,
     record::{Lock, Medium, Origin, Record, Standing, TapeState},
 };
-use resplit_steps::{context::Progress, contract::Outcome, failure::Failure};
+use resplit_steps::{context::Progress, contract::Outcome, drivers::stream::Wire, failure::Failure};
 use tokio::sync::{
     Notify,
     mpsc::{Receiver, Sender, channel},
@@ -319,6 +319,10 @@ impl Service for Fake {
 
     async fn survey(&self, _: SurveyRequest) -> Reply<Survey> {
         Err(refusal(RefusalKind::Internal, "this engine looks at nothing"))
+    }
+
+    async fn converse(&self, _: Wire) {
+        self.note("converse");
     }
 
     async fn stop(&self) -> Reply<()> {

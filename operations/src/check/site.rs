@@ -12,7 +12,7 @@ use crate::{
     pace,
     report::{Problem, shown},
     schema::Reference,
-    site::{absolute, targets::LOCAL},
+    site::{PairDriverKind, absolute, targets::LOCAL},
     units::Size,
     yaml::{Tree, View},
 };
@@ -25,6 +25,9 @@ const VOLUMES: [&str; 3] = ["image", "lvm", "qemu"];
 
 /// The drivers whose copy can be a block device.
 const ON_DEVICES: [&str; 1] = ["image"];
+
+/// The drivers that can send what differs from one engine to another.
+const STREAMS: [&str; 1] = ["directory"];
 
 /// Checks a site in its directory; returns what operations are checked against.
 pub(crate) fn check(
@@ -41,6 +44,7 @@ pub(crate) fn check(
         unique_copy_groups(volumes, problems);
         cascade::check(volumes, problems);
         devices(volumes, problems);
+        streams(tree, volumes, problems);
         settings::check(volumes, drivers, problems);
         disks(volumes, problems);
         lvm::check(volumes, problems);
@@ -178,6 +182,45 @@ fn devices(volumes: View<'_>, problems: &mut Vec<Problem>) {
                     Problem::at(device.span(), format!("driver '{}' copies to no device", shown(&driver)))
                         .label("only with `driver: image`")
                         .help("remove 'device': the copy is made in 'path'"),
+                );
+            }
+        }
+    }
+}
+
+/// Most drivers copy by means of what they drive, which has to reach both sides by their paths.
+fn streams(tree: &Tree, volumes: View<'_>, problems: &mut Vec<Problem>) {
+    let connect = |host: &str| at(tree, &["hosts", host, "connect"]).and_then(View::text);
+    for (_, volume) in children(Some(volumes)) {
+        let Some(driver) = text(volume, &["driver"]).filter(|driver| !STREAMS.contains(&driver.as_str()))
+        else {
+            continue;
+        };
+        let built_in = PairDriverKind::BUILT_IN.iter().any(|kind| kind.to_string() == driver);
+        let primary = text(volume, &["primary", "host"]);
+        for pair in volume.get("pairs").into_iter().flat_map(View::items) {
+            let Some(secondary) = pair.get("secondary") else { continue };
+            let reach = secondary.get("reach");
+            if let Some(reach) = reach.filter(|reach| reach.text() == Some("stream")) {
+                problems.push(
+                    Problem::at(reach.span(), format!("driver '{}' sends no streams", shown(&driver)))
+                        .label("only with `driver: directory`")
+                        .help("remove 'reach': what the driver asks to copy has to reach both sides"),
+                );
+            }
+            let (Some(host), Some(primary)) = (secondary.get("host"), &primary) else { continue };
+            let both = [host.text().and_then(connect), connect(primary)];
+            if built_in && reach.is_none() && both[0].is_some() && both[1].is_some() && both[0] != both[1] {
+                problems.push(
+                    Problem::at(
+                        host.span(),
+                        format!("driver '{}' reaches both sides by their paths", shown(&driver)),
+                    )
+                    .label(format!("not on the machine of host '{}'", shown(primary)))
+                    .help(
+                        "name a host on that machine, or, if the path is the same place on both, add `reach: path`; \
+                         `driver: directory` needs neither",
+                    ),
                 );
             }
         }

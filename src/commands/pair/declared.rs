@@ -160,6 +160,7 @@ mod tests {
             secondary_host: "b".into(),
             driver: PairDriverKind::Directory,
             pair: PairRef {
+                apart: None,
                 qemu: None,
                 lvm: None,
                 volume: volume.into(),

@@ -21,6 +21,7 @@ pub mod pairs;
 pub mod qemu;
 pub mod quiesce;
 pub mod shim;
+pub mod stream;
 mod system;
 pub mod users;
 pub mod virtual_library;

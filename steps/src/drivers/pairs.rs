@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use resplit_operations::pair::{CopyReport, PairRef, PairState, Tag};
 
-use super::{directory::copy_out::copy_out, users::users_of};
+use super::{
+    directory::copy_out::copy_out,
+    stream::{Opening, Stop, Talk},
+    users::users_of,
+};
 use crate::{context::Work, failure::Failure};
 
 /// A kind of pair.
@@ -20,6 +24,13 @@ use crate::{context::Work, failure::Failure};
 pub trait PairDriver: Send + Sync {
     /// The status of a pair. A pair that was never made is SMPL with epoch 0.
     fn status(&self, pair: &PairRef) -> Result<PairState, Failure>;
+
+    /// What a resync would refuse before it touches anything, as far as that is told without reading either side: a
+    /// primary that is not there, a secondary that is mounted or too small. Changes nothing.
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        let _ = pair;
+        Ok(())
+    }
 
     /// Makes the secondary equal to the primary; the pair is PAIR. Creates an SMPL pair. The epoch counts up before the
     /// secondary's first change. Space is checked before.
@@ -97,6 +108,17 @@ pub trait PairDriver: Send + Sync {
         copy_out(image, paths, to, work)
     }
 
+    /// The same from the image of a split pair, which is opened at `at` if it is a volume.
+    fn fetch(
+        &self,
+        pair: &PairRef,
+        at: &Path,
+        (paths, to): (&[PathBuf], &Path),
+        work: &Work,
+    ) -> Result<CopyReport, Failure> {
+        self.copy_out(&self.open_image(pair, at)?, paths, to, work)
+    }
+
     /// Temporary files that an interrupted verb has left, and that the next one removes. A thousand at most are named.
     fn remnants(&self, pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
         let _ = pair;
@@ -105,6 +127,14 @@ pub trait PairDriver: Send + Sync {
 
     /// Removes this host's cached knowledge of the secondary, or says why that is not needed.
     fn purge_cache(&self, pair: &PairRef) -> Result<&'static str, Failure>;
+
+    /// Answers what the host of the primary asks of a pair whose secondary is here: see [`super::stream`]. What changes the
+    /// pair is asked of one conversation at a time.
+    fn answer(&self, opening: &Opening, asked: &Asked<'_>, talk: &mut Talk) -> Result<(), Stop> {
+        let _ = (asked, talk);
+        let text = format!("the driver of pair {} sends no streams", opening.pair.copy_group);
+        Err(Failure::refused(text).with_help("use the driver `directory`").into())
+    }
 }
 
 /// What a backup reads.

@@ -132,9 +132,9 @@ impl Step for Restoring<'_> {
             return Ok(self.outcome(&named(record), report));
         };
         let at = context.mounts();
-        let image = driver.open_image(pair, &at.join(self.0.volume.as_str()))?;
+        let open_at = at.join(self.0.volume.as_str());
         let report = Elsewhere::new(to, &self.0.paths, context.run)
-            .fill(|staging| driver.copy_out(&image, &self.0.paths, staging, context.work))?;
+            .fill(|staging| driver.fetch(pair, &open_at, (&self.0.paths, staging), context.work))?;
         mounts::close(&at)?;
         Ok(Outcome {
             discharged: vec![Obligation::CloseImages { at }],

@@ -10,6 +10,8 @@ mod bed;
 mod beds;
 mod cases;
 mod disks;
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod own;
 mod table;
 mod uml;

@@ -13,3 +13,18 @@ mod space;
 mod support;
 mod verbs;
 mod verdicts;
+
+/// The driver of these tests.
+mod driver {
+    use std::sync::Arc;
+
+    use resplit_operations::pair::PairRef;
+    use resplit_steps::{
+        context::SystemClock,
+        drivers::{directory::DirectoryPairs, pairs::PairDriver},
+    };
+
+    pub(crate) fn of(pair: PairRef) -> (PairRef, Box<dyn PairDriver>) {
+        (pair, Box::new(DirectoryPairs::new(Arc::new(SystemClock))))
+    }
+}

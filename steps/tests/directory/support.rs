@@ -6,16 +6,12 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
 };
 
 use resplit_operations::pair::{PairRef, Tag};
 use resplit_steps::{
-    context::{SystemClock, Work},
-    drivers::{
-        directory::DirectoryPairs,
-        pairs::{Asked, PairDriver},
-    },
+    context::Work,
+    drivers::pairs::{Asked, PairDriver},
 };
 use tempfile::TempDir;
 
@@ -110,6 +106,7 @@ impl Bed {
     /// A pair whose sides are in two places.
     pub(crate) fn across(primary: &Path, secondary: &Path) -> Self {
         let pair = PairRef {
+            apart: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,
@@ -120,7 +117,7 @@ impl Bed {
             qemu: None,
             lvm: None,
         };
-        let driver = Box::new(DirectoryPairs::new(Arc::new(SystemClock)));
+        let (pair, driver) = super::driver::of(pair);
         Self { pair, driver, work: Work::silent() }
     }
 

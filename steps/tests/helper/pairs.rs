@@ -22,11 +22,14 @@ use resplit_steps::{
     },
 };
 
+use crate::loopback::Loopback;
+
 /// Runs a verb; at its report number `kill_at`, from 1, the process is gone.
 pub(crate) fn run(kind: &str, pair: &PairRef, verb: &str, tag: &str, kill_at: u32, at: &Path) -> ExitCode {
     let clock = Arc::new(SystemClock);
     let driver: Box<dyn PairDriver> = match kind {
         "directory" => Box::new(DirectoryPairs::new(clock)),
+        "streamed" => Loopback::new().both(&pair.primary.with_file_name("told")),
         "btrfs" => Box::new(BtrfsPairs::new(clock)),
         "image" => Box::new(ImagePairs::new(clock)),
         "lvm" => Box::new(LvmPairs::new(clock)),

@@ -1,5 +1,7 @@
 //! Plays the command line's hidden verbs, and an engine to be killed, for the tests from outside.
 
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod pairs;
 
 use std::{

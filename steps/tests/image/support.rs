@@ -36,6 +36,7 @@ impl Pair {
 
     pub(crate) fn within(directory: TempDir, size: u64) -> Self {
         let pair = PairRef {
+            apart: None,
             qemu: None,
             lvm: None,
             volume: "disk".into(),

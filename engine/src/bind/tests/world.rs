@@ -104,6 +104,7 @@ pub(super) fn made(wanted: &Wanted) -> Made {
         .map(|pair| PairView {
             pair,
             state: Ok(pair_state(PairStatus::Smpl, 0)),
+            obstacle: None,
             difference: None,
             no_difference: None,
         })

@@ -124,6 +124,7 @@ mod tests {
     fn a_program_of_a_process_that_is_gone_is_waited_for() {
         let place = tempfile::tempdir().unwrap();
         let pair = PairRef {
+            apart: None,
             qemu: None,
             lvm: None,
             array: None,

@@ -68,6 +68,11 @@ impl PairDriver for BtrfsPairs {
         Ok(state.public())
     }
 
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        let _ = Places::of(pair)?;
+        guard::nested(pair)
+    }
+
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         let places = Places::of(pair)?;
         guard::nested(pair)?;

@@ -27,9 +27,27 @@ pub(super) enum Target<'a> {
     Place(BorrowedFd<'a>),
 }
 
+/// Extended attributes that are kept, access control lists among them.
+pub(super) type Extended = BTreeMap<CString, Vec<u8>>;
+
+/// Whether an extended attribute of this name is kept.
+pub(super) fn is_kept(name: &[u8]) -> bool {
+    KEPT.iter().any(|space| name.starts_with(space))
+}
+
 /// Makes the attributes of `to` those of `from`. `true` if any were written.
-pub(super) fn copy(
-    (from, from_stat): (Target<'_>, &Stat),
+pub(super) fn copy((from, from_stat): (Target<'_>, &Stat), to: (Target<'_>, &Stat)) -> Result<bool, Refusal> {
+    write((from_stat, &read(from)?), to)
+}
+
+/// The extended attributes of an entry.
+pub(super) fn read(from: Target<'_>) -> Result<Extended, Refusal> {
+    from.extended().map_err(|e| ("read the extended attributes of", e))
+}
+
+/// Makes the attributes of `to` as they were read. `true` if any were written.
+pub(super) fn write(
+    (from_stat, wanted): (&Stat, &Extended),
     (to, to_stat): (Target<'_>, &Stat),
 ) -> Result<bool, Refusal> {
     let mut written = false;
@@ -38,7 +56,7 @@ pub(super) fn copy(
         written = true;
     }
     // A change of owner takes away capabilities, so they come after it.
-    written |= copy_extended(from, to, written)?;
+    written |= write_extended(wanted, to, written)?;
     // It also takes away set-user-ID, and an access control list changes the mode.
     let is_link = from_stat.kind() == rustix::fs::FileType::Symlink;
     if !is_link && (written || from_stat.mode != to_stat.mode) {
@@ -53,12 +71,10 @@ pub(super) fn copy(
 }
 
 /// Makes the extended attributes equal, access control lists among them.
-fn copy_extended(from: Target<'_>, to: Target<'_>, owner_changed: bool) -> Result<bool, Refusal> {
-    let reading = |e| ("read the extended attributes of", e);
+fn write_extended(wanted: &Extended, to: Target<'_>, owner_changed: bool) -> Result<bool, Refusal> {
     let writing = |e| ("keep the extended attributes of", e);
-    let wanted = from.extended().map_err(reading)?;
-    let present = to.extended().map_err(reading)?;
-    if wanted == present && (wanted.is_empty() || !owner_changed) {
+    let present = read(to)?;
+    if *wanted == present && (wanted.is_empty() || !owner_changed) {
         return Ok(false);
     }
     for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
@@ -69,7 +85,7 @@ fn copy_extended(from: Target<'_>, to: Target<'_>, owner_changed: bool) -> Resul
             Err(error) => return Err(writing(error)),
         }
     }
-    for (name, value) in &wanted {
+    for (name, value) in wanted {
         if owner_changed || present.get(name) != Some(value) {
             to.set(name, value).map_err(writing)?;
         }
@@ -84,7 +100,7 @@ impl Target<'_> {
     }
 
     /// The extended attributes that are kept.
-    fn extended(self) -> io::Result<BTreeMap<CString, Vec<u8>>> {
+    fn extended(self) -> io::Result<Extended> {
         let mut kept = BTreeMap::new();
         let names = loop {
             let mut names = Vec::new();
@@ -99,7 +115,7 @@ impl Target<'_> {
             }
         };
         for name in names.split_inclusive(|byte| *byte == 0) {
-            if !KEPT.iter().any(|space| name.starts_with(space)) {
+            if !is_kept(name) {
                 continue;
             }
             let Ok(name) = std::ffi::CStr::from_bytes_with_nul(name) else { continue };

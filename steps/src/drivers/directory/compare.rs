@@ -4,7 +4,8 @@ use rustix::io::Errno;
 
 use super::{
     index::{Entry, Evidence, Index, Item},
-    list::{Buffer, Listed, list},
+    list::{Buffer, Listed},
+    side::Side,
     stat::{Moment, Stat},
     tree::{Tree, join},
 };
@@ -24,10 +25,10 @@ pub(super) enum Against<'a> {
     /// What the index says of the copy: only the original is looked at.
     Index(&'a Index),
     /// The copy as it is. Where the index knows both sides as they are, they are equal.
-    Tree { to: &'a Tree, index: Option<&'a Index>, direction: Direction },
+    Tree { to: Side<'a>, index: Option<&'a Index>, direction: Direction },
     /// A tree of which one side is a snapshot, taken at that moment: what has the same state on both sides has not
     /// changed since, and needs not be read.
-    Snapshot { to: &'a Tree, taken: Moment },
+    Snapshot { to: Side<'a>, taken: Moment },
     /// There is no copy yet.
     Nothing,
 }
@@ -41,6 +42,8 @@ pub(super) enum How {
     Content,
     /// The content may differ: it is read.
     Verify,
+    /// The content has proven to be equal: attributes may differ.
+    Attributes,
 }
 
 /// An entry that differs, or may.
@@ -121,23 +124,22 @@ impl Other<'_> {
 
 /// Compares one directory of `from`, and finds the directories in it.
 pub(super) fn visit(
-    from: &Tree,
+    from: Side<'_>,
     against: &Against<'_>,
     buffer: &mut Buffer,
     path: Vec<u8>,
     found: &mut Vec<Vec<u8>>,
 ) -> Result<Visited, Failure> {
-    let listed = from.directory(&path).and_then(|fd| Ok((Stat::of(&fd)?, list(&fd, buffer)?)));
-    let (own, listed, vanished) = match listed {
+    let (own, listed, vanished) = match from.read(&path, buffer) {
         Ok((own, listed)) => (own, listed, false),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !path.is_empty() => {
             (Stat { mode: 0o040_700, ..Stat::default() }, Vec::new(), true)
         }
         Err(error) => return Err(from.failure("read the directory", &path, b"", error)),
     };
-    refuse_mounts(from, &path, &listed)?;
+    from.refuse_mounts(&path, &listed)?;
     let (to_own, to_listed) = match against {
-        Against::Tree { to, .. } | Against::Snapshot { to, .. } => read_copy(to, &path, buffer)?,
+        Against::Tree { to, .. } | Against::Snapshot { to, .. } => read_copy(*to, &path, buffer)?,
         _ => (None, Vec::new()),
     };
     let index = match against {
@@ -190,10 +192,10 @@ pub(super) fn refuse_mounts(tree: &Tree, path: &[u8], listed: &[Listed]) -> Resu
 }
 
 /// The copy's own state and entries; nothing if it is not there.
-fn read_copy(to: &Tree, path: &[u8], buffer: &mut Buffer) -> Result<(Option<Stat>, Vec<Listed>), Failure> {
-    match to.directory(path).and_then(|fd| Ok((Stat::of(&fd)?, list(&fd, buffer)?))) {
+fn read_copy(to: Side<'_>, path: &[u8], buffer: &mut Buffer) -> Result<(Option<Stat>, Vec<Listed>), Failure> {
+    match to.read(path, buffer) {
         Ok((own, listed)) => {
-            refuse_mounts(to, path, &listed)?;
+            to.refuse_mounts(path, &listed)?;
             Ok((Some(own), listed))
         }
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok((None, Vec::new())),

@@ -1,6 +1,9 @@
 //! The content of files: cloned where the file system can, else copied with its holes; and compared.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use rustix::{
     fd::BorrowedFd,
@@ -65,22 +68,11 @@ impl Copier {
             return Ok(());
         }
         let mut at = 0;
-        while at < size {
-            let data = match rustix::fs::seek(from, SeekFrom::Data(at)) {
-                Ok(data) => data,
-                Err(Errno::NXIO) => break,
-                Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
-                Err(error) => return Err(error.into()),
-            };
-            let hole = match rustix::fs::seek(from, SeekFrom::Hole(data)) {
-                Ok(hole) => hole.min(size),
-                Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => size,
-                Err(error) => return Err(error.into()),
-            };
-            if data >= size || self.copy_range(from, to, data..hole, told)? < hole {
+        while let Some(data) = next_data(from, at..size)? {
+            if self.copy_range(from, to, data.clone(), told)? < data.end {
                 break;
             }
-            at = hole;
+            at = data.end;
         }
         // The hole at the end.
         rustix::fs::ftruncate(to, size)?;
@@ -109,7 +101,7 @@ impl Copier {
         &self,
         from: BorrowedFd<'_>,
         to: BorrowedFd<'_>,
-        range: std::ops::Range<u64>,
+        range: Range<u64>,
         told: Told<'_>,
     ) -> Result<u64, Stopped> {
         let mut at = range.start;
@@ -143,6 +135,39 @@ impl Copier {
     }
 }
 
+/// The next part of a range of a file that is no hole.
+pub(super) fn next_data(from: BorrowedFd<'_>, range: Range<u64>) -> io::Result<Option<Range<u64>>> {
+    if range.is_empty() {
+        return Ok(None);
+    }
+    let data = match rustix::fs::seek(from, SeekFrom::Data(range.start)) {
+        Ok(data) => data,
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => range.start,
+        Err(error) => return Err(error),
+    };
+    let hole = match rustix::fs::seek(from, SeekFrom::Hole(data)) {
+        Ok(hole) => hole.min(range.end),
+        Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => range.end,
+        Err(error) => return Err(error),
+    };
+    Ok((data < range.end).then_some(data..hole))
+}
+
+/// The digest of a file's content.
+pub(super) fn digest(file: BorrowedFd<'_>, told: Told<'_>) -> Result<blake3::Hash, Stopped> {
+    let (mut hasher, mut buffer, mut at) = (blake3::Hasher::new(), vec![0; BUFFER], 0);
+    loop {
+        let read = read_at(file, &mut buffer, at)?;
+        if read == 0 {
+            return Ok(hasher.finalize());
+        }
+        let _ = hasher.update(&buffer[..read]);
+        at += count(read);
+        told(0).map_err(Stopped::Asked)?;
+    }
+}
+
 /// Whether two files have the same content, of a size that was found equal.
 pub(super) fn is_equal(a: BorrowedFd<'_>, b: BorrowedFd<'_>, told: Told<'_>) -> Result<bool, Stopped> {
     let mut buffers = (vec![0; BUFFER], vec![0; BUFFER]);
@@ -164,7 +189,7 @@ fn count(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, at))
 }
 
@@ -180,7 +205,7 @@ fn fill(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub(super) fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = io::retry_on_intr(|| rustix::io::pwrite(file, bytes, at))?;
         if written == 0 {

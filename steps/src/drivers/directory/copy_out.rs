@@ -16,11 +16,13 @@ use super::{
     content::Copier,
     guard::real,
     index::{Entry, Evidence},
-    list::{Buffer, list},
+    list::Buffer,
+    onto::Onto,
     remove::split,
+    side::Side,
     space,
     stat::Stat,
-    survey::survey_of,
+    survey::{Survey, survey_of},
     tree::{Tree, join, words},
 };
 use crate::{context::Work, failure::Failure};
@@ -37,10 +39,31 @@ pub(in crate::drivers) fn copy_out(
             .with_help("name a directory elsewhere"));
     }
     let tree = Tree::open(image)?;
-    let wanted = if paths.is_empty() { everything(&tree)? } else { relative(paths)? };
+    let (mut survey, target) = wanted((&tree).into(), image, paths, to, work)?;
+    let copier = Copier::new();
+    space::check(Some((&tree, &copier)), &target, &survey)?;
+    let apply = Apply {
+        from: &tree,
+        onto: Onto { to: &target, direction: Direction::Resync, is_new: false, work },
+        copier: &copier,
+    };
+    let report = apply.run(&mut survey)?;
+    rustix::fs::syncfs(target.root()).map_err(|error| target.failure("make durable", b"", b"", error))?;
+    Ok(report)
+}
+
+/// What is to be made of `paths` of an image in `to`, which is made: refused whole if any of them is there already.
+pub(super) fn wanted(
+    side: Side<'_>,
+    image: &Path,
+    paths: &[PathBuf],
+    to: &Path,
+    work: &Work,
+) -> Result<(Survey, Tree), Failure> {
+    let wanted = if paths.is_empty() { everything(side)? } else { relative(paths)? };
     let mut found = BTreeMap::new();
     for path in wanted {
-        let stat = look(&tree, &path)?.ok_or_else(|| {
+        let stat = look(side, &path)?.ok_or_else(|| {
             Failure::refused(format!("{} is not in the image {}", words(&path), image.display()))
                 .with_help("name files and directories as they are called in the image, relative to its root")
         })?;
@@ -53,31 +76,19 @@ pub(in crate::drivers) fn copy_out(
     }
     let exists = to.exists();
     let roots = found.iter().filter(|(_, stat)| stat.is_directory()).map(|(path, _)| path.clone()).collect();
-    let parents = parents(&tree, to, exists, &found)?;
-    let mut survey = survey_of(&tree, &Against::Nothing, roots, parents, work)?;
+    let parents = parents(side, to, exists, &found)?;
+    let survey = survey_of(side, &Against::Nothing, roots, parents, work)?;
     if !exists {
         fs::create_dir_all(to).map_err(|error| Failure::io("make the directory", to, &error))?;
     }
-    let target = Tree::open(to)?;
-    let copier = Copier::new();
-    space::check(&tree, &target, &survey, &copier)?;
-    let apply = Apply {
-        from: &tree,
-        to: &target,
-        direction: Direction::Resync,
-        is_new: false,
-        copier: &copier,
-        work,
-    };
-    let report = apply.run(&mut survey)?;
-    rustix::fs::syncfs(target.root()).map_err(|error| target.failure("make durable", b"", b"", error))?;
-    Ok(report)
+    Ok((survey, Tree::open(to)?))
 }
 
 /// The names in the image's root.
-fn everything(tree: &Tree) -> Result<BTreeSet<Vec<u8>>, Failure> {
-    let listed = list(tree.root(), &mut Buffer::new())
-        .map_err(|error| tree.failure("read the directory", b"", b"", error))?;
+fn everything(image: Side<'_>) -> Result<BTreeSet<Vec<u8>>, Failure> {
+    let (_, listed) = image
+        .read(b"", &mut Buffer::new())
+        .map_err(|error| image.failure("read the directory", b"", b"", error))?;
     Ok(listed.into_iter().map(|entry| entry.name.into_vec()).collect())
 }
 
@@ -115,18 +126,18 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::successors(Some(split(path).0), |path| Some(split(path).0)).take_while(|path| !path.is_empty())
 }
 
-fn look(tree: &Tree, path: &[u8]) -> Result<Option<Stat>, Failure> {
+fn look(side: Side<'_>, path: &[u8]) -> Result<Option<Stat>, Failure> {
     let (directory, name) = split(path);
-    match tree.directory(directory).and_then(|parent| Stat::at(&parent, name)) {
+    match side.look(directory, name) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(error) => Err(tree.failure("look at", directory, name, error)),
+        Err(error) => Err(side.failure("look at", directory, name, error)),
     }
 }
 
 /// The directories that what is wanted lies in: of each only what leads to it. Those that are there stay as they are.
 fn parents(
-    tree: &Tree,
+    image: Side<'_>,
     to: &Path,
     exists: bool,
     wanted: &BTreeMap<Vec<u8>, Stat>,
@@ -140,15 +151,15 @@ fn parents(
         };
         let _ = add(path, *stat);
         for path in above(path) {
-            let Some(stat) = look(tree, path)? else { continue };
+            let Some(stat) = look(image, path)? else { continue };
             let _ = add(path, stat);
         }
     }
     let mut parents = Vec::new();
     for (path, names) in directories {
-        let own = if path.is_empty() { None } else { look(tree, &path)? };
+        let own = if path.is_empty() { None } else { look(image, &path)? };
         let is_there = |path: &[u8]| match &target {
-            Some(target) => look(target, path).map(|found| found.is_some()),
+            Some(target) => look(target.into(), path).map(|found| found.is_some()),
             None => Ok(false),
         };
         // The directory that was named is the operator's own: it keeps its attributes.

@@ -13,10 +13,11 @@ use super::{
     compare::{Against, Change, Direction, How, Visited},
     content,
     index::Index,
-    remove::measure,
+    links::Slot,
+    side::Side,
     stat::{Moment, Stat},
     state::{DATA, INDEX, State},
-    survey::survey,
+    survey::{Survey, survey},
     tree::{Tree, join, words},
 };
 use crate::{context::Work, drivers::pairs::Difference, failure::Failure};
@@ -33,10 +34,10 @@ pub(super) fn difference(pair: &PairRef, state: &State, work: &Work) -> Result<D
         .and_then(Index::read)
         .filter(|index| index.header.pair == state.identity());
     let against = match &primary {
-        Some(to) => Against::Tree { to, index: index.as_ref(), direction: Direction::Restore },
+        Some(to) => Against::Tree { to: to.into(), index: index.as_ref(), direction: Direction::Restore },
         None => Against::Nothing,
     };
-    restoring(&image, primary.as_ref(), &against, work)
+    read_here(&image, primary.as_ref(), &against, work)
 }
 
 /// The same of an image that is a snapshot of the primary, or the primary of it, since `taken`; `None` if neither is,
@@ -50,7 +51,7 @@ pub(in crate::drivers) fn of_snapshot(
     let image = Tree::open(image)?;
     let primary = primary.exists().then(|| Tree::open(primary)).transpose()?;
     let against = against(primary.as_ref(), taken, Direction::Restore);
-    restoring(&image, primary.as_ref(), &against, work)
+    read_here(&image, primary.as_ref(), &against, work)
 }
 
 /// What making a new snapshot of the primary would change in the last one; of none, `None`.
@@ -61,33 +62,49 @@ pub(in crate::drivers) fn since_snapshot(
     work: &Work,
 ) -> Result<Difference, Failure> {
     let last = last.map(Tree::open).transpose()?;
-    following(&Tree::open(primary)?, &against(last.as_ref(), taken, Direction::Resync), work)
+    following((&Tree::open(primary)?).into(), &against(last.as_ref(), taken, Direction::Resync), work)
 }
 
 fn against(to: Option<&Tree>, taken: Option<Timestamp>, direction: Direction) -> Against<'_> {
     match (to, taken) {
         (Some(to), Some(taken)) => {
-            Against::Snapshot { to, taken: Moment { seconds: taken.as_second(), nanoseconds: 0 } }
+            Against::Snapshot { to: to.into(), taken: Moment { seconds: taken.as_second(), nanoseconds: 0 } }
         }
-        (Some(to), None) => Against::Tree { to, index: None, direction },
+        (Some(to), None) => Against::Tree { to: to.into(), index: None, direction },
         (None, _) => Against::Nothing,
     }
 }
 
-fn restoring(
+/// Both sides are here: what may differ is read.
+fn read_here(
     image: &Tree,
     primary: Option<&Tree>,
     against: &Against<'_>,
     work: &Work,
 ) -> Result<Difference, Failure> {
-    let survey = survey(image, against, work)?;
+    let survey = survey(image.into(), against, work)?;
+    restoring(&survey, primary.map(Side::from), work, |directory, name, _| {
+        primary.map_or(Ok(false), |primary| is_same(image, primary, directory, name, work))
+    })
+}
+
+/// What a restore would do, as a survey found it. `is_same` says whether a file that may differ, given by its directory,
+/// its name and its place, has the same content on both sides.
+pub(super) fn restoring(
+    survey: &Survey,
+    primary: Option<Side<'_>>,
+    work: &Work,
+    is_same: impl Fn(&[u8], &[u8], Slot) -> Result<bool, Failure>,
+) -> Result<Difference, Failure> {
     let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
-    for directory in &survey.visited {
+    for (at, directory) in survey.visited.iter().enumerate() {
         for removal in &directory.removals {
             found.example("removed", &directory.path, &removal.name);
         }
         for change in &directory.changes {
-            found.add(image, primary, directory, change, work)?;
+            found.add(primary, directory, change, work, |name| {
+                is_same(&directory.path, name, (at, change.slot))
+            })?;
         }
     }
     for link in &survey.links {
@@ -116,13 +133,19 @@ pub(super) fn pending(pair: &PairRef, state: &State, work: &Work) -> Result<Diff
     let settled = |index: &&Index| state.extra.settled && index.header.pass == state.extra.pass;
     let against = match (&copy, index.as_ref().filter(settled)) {
         (Some(_), Some(index)) => Against::Index(index),
-        (Some(to), None) => Against::Tree { to, index: index.as_ref(), direction: Direction::Resync },
+        (Some(to), None) => {
+            Against::Tree { to: to.into(), index: index.as_ref(), direction: Direction::Resync }
+        }
         (None, _) => Against::Nothing,
     };
-    following(&primary, &against, work)
+    following((&primary).into(), &against, work)
 }
 
-fn following(primary: &Tree, against: &Against<'_>, work: &Work) -> Result<Difference, Failure> {
+pub(super) fn following(
+    primary: Side<'_>,
+    against: &Against<'_>,
+    work: &Work,
+) -> Result<Difference, Failure> {
     let survey = survey(primary, against, work)?;
     let mut found = Difference { removed: survey.extra.entries, ..Difference::default() };
     for directory in &survey.visited {
@@ -153,11 +176,11 @@ impl Difference {
 
     fn add(
         &mut self,
-        image: &Tree,
-        primary: Option<&Tree>,
+        primary: Option<Side<'_>>,
         directory: &Visited,
         change: &Change,
         work: &Work,
+        is_same: impl FnOnce(&[u8]) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let name = directory.entries.as_ref().map(|entries| &*entries[change.slot].name).unwrap_or_default();
         let (Some(to), Some(primary)) = (&change.to, primary) else {
@@ -166,11 +189,11 @@ impl Difference {
             return Ok(());
         };
         if to.is_directory() && !change.from.is_directory() {
-            let lost = measure(primary, &join(&directory.path, name), to, work)?;
+            let lost = primary.measure(&join(&directory.path, name), to, work)?;
             self.removed += lost.entries - 1;
         }
         let is_read = change.how == How::Verify && change.from.is_file();
-        if is_read && is_same(image, primary, &directory.path, name, work)? {
+        if is_read && is_same(name)? {
             let owned = |stat: &Stat| (stat.mode, stat.uid, stat.gid, stat.mtime);
             if owned(&change.from) == owned(to) {
                 return Ok(());

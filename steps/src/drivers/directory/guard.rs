@@ -7,8 +7,20 @@ use resplit_operations::pair::PairRef;
 use super::{state::State, survey::Survey};
 use crate::failure::Failure;
 
-/// Refuses a primary and a secondary of which one contains the other.
+/// Refuses a primary that is no directory.
+pub(super) fn is_there(primary: &Path) -> Result<(), Failure> {
+    if primary.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("the primary {} is not a directory", primary.display()))
+        .with_help("mount or make it, or correct its path in the site file"))
+}
+
+/// Refuses a primary and a secondary of which one contains the other. On two machines neither can.
 pub(in crate::drivers) fn nested(pair: &PairRef) -> Result<(), Failure> {
+    if pair.apart.as_ref().is_some_and(|apart| !apart.is_one_machine()) {
+        return Ok(());
+    }
     let (primary, secondary) = (real(&pair.primary), real(&pair.secondary));
     if !primary.starts_with(&secondary) && !secondary.starts_with(&primary) {
         return Ok(());

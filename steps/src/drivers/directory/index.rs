@@ -5,6 +5,7 @@ use std::{cmp::Ordering, ops::Range};
 
 use super::{
     packed,
+    remove::Size,
     stat::{Moment, Stat},
 };
 
@@ -133,6 +134,32 @@ impl Index {
     }
 }
 
+impl Index {
+    /// What is known of a directory and all that it holds.
+    pub(super) fn size_below(&self, path: &[u8]) -> Size {
+        let mut size = Size { entries: 1, allocated: 0 };
+        for directory in self.below(path) {
+            for item in self.items(directory).skip(1) {
+                size.entries += 1;
+                size.allocated = size.allocated.saturating_add(item.primary.needed());
+            }
+        }
+        size
+    }
+
+    /// What an index of the same content has, and no other.
+    pub(super) fn digest(&self) -> String {
+        blake3::Hash::from_slice(&self.bytes[self.bytes.len() - CHECKSUM..])
+            .map(|digest| digest.to_hex().to_string())
+            .unwrap_or_default()
+    }
+
+    /// The whole file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Entries, read one after the other.
 pub(super) struct Items<'a> {
     reader: Reader<'a>,
@@ -164,6 +191,10 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.at >= self.bytes.len()
     }
 
     pub(super) fn byte(&mut self) -> Option<u8> {

@@ -11,6 +11,7 @@ use resplit_operations::pair::{CopyReport, PairRef, PairState, PairStatus, PairV
 use super::{
     book::{Verb, done, has_image, not_restoring, open, open_or_new, restoring, splittable, unusable},
     pairs::{Asked, Difference, PairDriver},
+    stream::{Opening, Stop, Talk},
 };
 use crate::{
     context::{Clock, Work},
@@ -29,6 +30,7 @@ pub(super) mod guard;
 mod index;
 mod links;
 mod list;
+mod onto;
 pub(super) mod overwrite;
 mod packed;
 mod pass;
@@ -36,9 +38,12 @@ mod place;
 pub(super) mod progress;
 mod remnants;
 mod remove;
+mod side;
 mod space;
+mod spot;
 mod stat;
 mod state;
+mod stream;
 mod survey;
 mod tree;
 mod walk;
@@ -68,14 +73,13 @@ impl PairDriver for DirectoryPairs {
         Ok(state.public())
     }
 
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        guard::is_there(&pair.primary)?;
+        guard::nested(pair)
+    }
+
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
-        if !pair.primary.is_dir() {
-            return Err(Failure::refused(format!(
-                "the primary {} is not a directory",
-                pair.primary.display()
-            ))
-            .with_help("mount or make it, or correct its path in the site file"));
-        }
+        guard::is_there(&pair.primary)?;
         guard::nested(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;
         not_restoring(pair, &state)?;
@@ -165,5 +169,9 @@ impl PairDriver for DirectoryPairs {
 
     fn purge_cache(&self, _: &PairRef) -> Result<&'static str, Failure> {
         Ok("not needed: both sides of a directory pair are read through one page cache")
+    }
+
+    fn answer(&self, opening: &Opening, asked: &Asked<'_>, talk: &mut Talk) -> Result<(), Stop> {
+        self.converse(opening, asked, talk)
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, before: &Item<'a>) -> Option<Ite
 }
 
 /// Seven bits a byte, the lowest first; the eighth says that more follow.
-fn number(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(0x80 | value.to_le_bytes()[0]);
         value >>= 7;
@@ -89,7 +89,7 @@ fn number(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
-fn read_number(reader: &mut Reader<'_>) -> Option<u64> {
+pub(super) fn read_number(reader: &mut Reader<'_>) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = reader.byte()?;

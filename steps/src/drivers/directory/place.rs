@@ -1,30 +1,23 @@
 //! Puts one entry in its place: made under a name of its own, and renamed when it is whole. In a copy that nobody knows
 //! yet, made in its place at once.
 
-use std::{
-    process,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
-
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{AtFlags, FileType, Mode, OFlags},
-    io::{self, Errno},
+    fs::{FileType, Mode, OFlags},
+    io::Errno,
 };
 
 use super::{
     attributes::{self, Refusal, Target},
     compare::How,
     content::{self, Copier, Stopped, Told},
+    spot::Spot,
     stat::Stat,
 };
 use crate::failure::Failure;
 
 /// How often a file that changes while it is copied is copied again.
-const AGAIN: u32 = 3;
+pub(super) const AGAIN: u32 = 3;
 
 /// What came of an entry.
 pub(super) enum Placed {
@@ -71,25 +64,20 @@ impl From<Stopped> for Trouble {
     }
 }
 
-fn whole(whole: Whole) -> Placed {
+pub(super) fn whole(whole: Whole) -> Placed {
     Placed::Whole(Box::new(whole))
 }
 
-fn trouble(doing: &'static str) -> impl Fn(Errno) -> Trouble {
+pub(super) fn trouble(doing: &'static str) -> impl Fn(Errno) -> Trouble {
     move |error| Trouble::Refused(doing, error)
 }
 
 /// One entry to be put in its place.
 pub(super) struct Place<'a> {
     pub(super) from: BorrowedFd<'a>,
-    pub(super) to: BorrowedFd<'a>,
-    pub(super) name: &'a [u8],
+    pub(super) spot: Spot<'a>,
     pub(super) stat: &'a Stat,
-    /// What stands there, of the same kind.
-    pub(super) present: Option<&'a Stat>,
     pub(super) how: How,
-    /// Whether the whole copy is new, and known to nobody before it is complete.
-    pub(super) is_new: bool,
     pub(super) copier: &'a Copier,
     pub(super) told: Told<'a>,
 }
@@ -107,7 +95,7 @@ impl Place<'_> {
     fn file(&self) -> Result<Placed, Trouble> {
         let mut attempt = 0;
         loop {
-            let Some(source) = self.open_source()? else { return Ok(Placed::Vanished) };
+            let Some(source) = open_source(self.from, self.spot.name)? else { return Ok(Placed::Vanished) };
             let before = Stat::of(&source).map_err(trouble("look at"))?;
             if !before.is_file() {
                 return Ok(Placed::Vanished);
@@ -115,18 +103,17 @@ impl Place<'_> {
             if let Some(placed) = self.adopt(&source, &before)? {
                 return Ok(placed);
             }
-            let (temporary, target) = self.temporary_file()?;
+            let (temporary, target) = self.spot.temporary_file()?;
             let result = self.fill(&source, &before, &target).and_then(|()| {
                 let after = Stat::of(&source).map_err(trouble("look at"))?;
                 let steady = before.is_same_moment(&after);
                 if steady || attempt >= AGAIN {
-                    self.rename(&temporary)?;
+                    self.spot.rename(&temporary)?;
                 }
                 Ok(steady)
             });
             if !matches!(result, Ok(steady) if steady || attempt >= AGAIN) {
-                // What could not be removed is not the copy's: the next pass removes it.
-                let _ = rustix::fs::unlinkat(self.to, &*temporary, AtFlags::empty());
+                self.spot.discard(&temporary);
             }
             let steady = result?;
             if steady || attempt >= AGAIN {
@@ -138,30 +125,13 @@ impl Place<'_> {
         }
     }
 
-    /// Opens the original; `None` if it is no longer a file.
-    fn open_source(&self) -> Result<Option<OwnedFd>, Trouble> {
-        // NONBLOCK: what was a file may be a pipe by now, and must not be waited for.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let open = |flags| rustix::fs::openat(self.from, self.name, flags, Mode::empty());
-        let opened = match open(flags | OFlags::NOATIME) {
-            // Only the owner may leave the time of access alone.
-            Err(Errno::PERM) => open(flags),
-            opened => opened,
-        };
-        match opened {
-            Ok(file) => Ok(Some(file)),
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Ok(None),
-            Err(error) => Err(Trouble::Refused("open", error)),
-        }
-    }
-
     /// Where the content proves to be equal, only attributes are written.
     fn adopt(&self, source: &OwnedFd, before: &Stat) -> Result<Option<Placed>, Trouble> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         if self.how != How::Verify {
             return Ok(None);
         }
-        let Ok(target) = rustix::fs::openat(self.to, self.name, flags, Mode::empty()) else {
+        let Ok(target) = rustix::fs::openat(self.spot.to, self.spot.name, flags, Mode::empty()) else {
             return Ok(None);
         };
         let present = Stat::of(&target).map_err(trouble("look at the copy of"))?;
@@ -193,26 +163,27 @@ impl Place<'_> {
     }
 
     fn link(&self) -> Result<Placed, Trouble> {
-        let read = |directory| rustix::fs::readlinkat(directory, self.name, Vec::new());
+        let read = |directory| rustix::fs::readlinkat(directory, self.spot.name, Vec::new());
         let target = match read(self.from) {
             Ok(target) => target,
             Err(Errno::NOENT | Errno::INVAL) => return Ok(Placed::Vanished),
             Err(error) => return Err(Trouble::Refused("read the symbolic link", error)),
         };
-        if self.how == How::Verify && read(self.to).is_ok_and(|present| present == target) {
+        if self.how == How::Verify && read(self.spot.to).is_ok_and(|present| present == target) {
             return self.finish(None);
         }
-        let temporary = self.make(|name| rustix::fs::symlinkat(&*target, self.to, name))?;
+        let temporary = self.spot.make(|name| rustix::fs::symlinkat(&*target, self.spot.to, name))?;
         self.finish(Some(&temporary))
     }
 
     /// A device, socket or named pipe.
     fn special(&self) -> Result<Placed, Trouble> {
-        if self.how == How::Verify && self.present.is_some_and(|present| present.rdev == self.stat.rdev) {
+        if self.how == How::Verify && self.spot.present.is_some_and(|present| present.rdev == self.stat.rdev)
+        {
             return self.finish(None);
         }
         let (kind, mode, device) = (self.stat.kind(), Mode::RUSR | Mode::WUSR, self.stat.rdev);
-        let temporary = self.make(|name| rustix::fs::mknodat(self.to, name, kind, mode, device))?;
+        let temporary = self.spot.make(|name| rustix::fs::mknodat(self.spot.to, name, kind, mode, device))?;
         self.finish(Some(&temporary))
     }
 
@@ -220,7 +191,7 @@ impl Place<'_> {
     fn finish(&self, temporary: Option<&[u8]>) -> Result<Placed, Trouble> {
         let result = self.finish_place(temporary);
         if let (Some(temporary), false) = (temporary, matches!(result, Ok(Placed::Whole(_)))) {
-            let _ = rustix::fs::unlinkat(self.to, temporary, AtFlags::empty());
+            self.spot.discard(temporary);
         }
         result
     }
@@ -228,11 +199,12 @@ impl Place<'_> {
     fn finish_place(&self, temporary: Option<&[u8]>) -> Result<Placed, Trouble> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = |directory, name| rustix::fs::openat(directory, name, flags, Mode::empty());
-        let from = match open(self.from, self.name) {
+        let from = match open(self.from, self.spot.name) {
             Err(Errno::NOENT) => return Ok(Placed::Vanished),
             opened => opened.map_err(trouble("look at"))?,
         };
-        let to = open(self.to, temporary.unwrap_or(self.name)).map_err(trouble("look at the copy of"))?;
+        let to = open(self.spot.to, temporary.unwrap_or(self.spot.name))
+            .map_err(trouble("look at the copy of"))?;
         let before = Stat::of(&from).map_err(trouble("look at"))?;
         let present = Stat::of(&to).map_err(trouble("look at the copy of"))?;
         if before.kind() != self.stat.kind() || present.kind() != before.kind() {
@@ -241,56 +213,27 @@ impl Place<'_> {
         let mut written =
             attributes::copy((Target::Place(from.as_fd()), &before), (Target::Place(to.as_fd()), &present))?;
         if let Some(temporary) = temporary {
-            self.rename(temporary)?;
+            self.spot.rename(temporary)?;
             written = true;
         }
         let placed = Stat::of(&to).map_err(trouble("look at the copy of"))?;
         Ok(whole(Whole { from: before, to: placed, written, copied: 0, fuzzy: false }))
     }
-
-    fn temporary_file(&self) -> Result<(Vec<u8>, OwnedFd), Trouble> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut opened = None;
-        let name = self.make(|name| {
-            opened = Some(rustix::fs::openat(self.to, name, flags, Mode::RUSR | Mode::WUSR)?);
-            Ok(())
-        })?;
-        opened.map(|file| (name, file)).ok_or(Trouble::Refused("create a copy of", Errno::IO))
-    }
-
-    /// Makes something under a name from which it is renamed.
-    fn make(&self, mut make: impl FnMut(&[u8]) -> io::Result<()>) -> Result<Vec<u8>, Trouble> {
-        if self.is_new && self.present.is_none() {
-            match make(self.name) {
-                Ok(()) => return Ok(self.name.to_vec()),
-                // Left by an earlier pass that was interrupted.
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(Trouble::Refused("create a copy of", error)),
-            }
-        }
-        make_temporary(&mut make).map_err(trouble("create a copy of"))
-    }
-
-    fn rename(&self, temporary: &[u8]) -> Result<(), Trouble> {
-        if temporary == self.name {
-            return Ok(());
-        }
-        rustix::fs::renameat(self.to, temporary, self.to, self.name).map_err(trouble("put in place"))
-    }
 }
 
-/// Makes something under a name that nothing has. What is left of it after a crash is removed by the next pass, since
-/// the original does not have it.
-pub(super) fn make_temporary(make: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Vec<u8>> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    static PROCESS: LazyLock<u32> = LazyLock::new(process::id);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".resplit-{}-{number}", *PROCESS).into_bytes();
-        match make(&name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error),
-        }
+/// Opens an original; `None` if it is no longer a file.
+pub(super) fn open_source(from: BorrowedFd<'_>, name: &[u8]) -> Result<Option<OwnedFd>, Trouble> {
+    // NONBLOCK: what was a file may be a pipe by now, and must not be waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::openat(from, name, flags, Mode::empty());
+    let opened = match open(flags | OFlags::NOATIME) {
+        // Only the owner may leave the time of access alone.
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    };
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Ok(None),
+        Err(error) => Err(Trouble::Refused("open", error)),
     }
 }

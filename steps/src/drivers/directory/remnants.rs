@@ -27,6 +27,10 @@ pub(super) fn remnants(pair: &PairRef) -> Result<Vec<PathBuf>, Failure> {
     if !matches!(state.status, PairStatus::Copy | PairStatus::Psue | PairStatus::Rcpy) {
         return Ok(found);
     }
+    // Where the primary is elsewhere, so is what a restore has left.
+    if pair.apart.is_some() && state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Restore) {
+        return Ok(found);
+    }
     let restoring = state.last.as_ref().is_some_and(|last| last.verb == PairVerb::Restore);
     let root = if restoring { pair.primary.clone() } else { pair.secondary.join(DATA) };
     walk(&root, &mut found).map_err(|error| Failure::io("look through", &root, &error))?;

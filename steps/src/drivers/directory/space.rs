@@ -18,13 +18,15 @@ const ENTRY: u64 = 512;
 /// What is left free whatever happens.
 const MARGIN: u64 = 1 << 20;
 
-/// Refuses a pass that has no room. What is removed or replaced gives its room back; what is cloned takes none.
-pub(super) fn check(from: &Tree, to: &Tree, survey: &Survey, copier: &Copier) -> Result<(), Failure> {
+/// Refuses a pass that has no room. What is removed or replaced gives its room back; what is cloned takes none. `from` is
+/// what might be cloned.
+pub(super) fn check(from: Option<(&Tree, &Copier)>, to: &Tree, survey: &Survey) -> Result<(), Failure> {
     let changes =
         || survey.visited.iter().flat_map(|directory| directory.changes.iter().map(move |c| (directory, c)));
     let cloned = changes()
         .find(|(_, change)| change.from.is_file() && change.from.size > 0)
         .and_then(|(directory, change)| {
+            let (from, copier) = from?;
             let entries = directory.entries.as_ref()?;
             Some(can_clone(from, to, &directory.path, &entries.get(change.slot)?.name, copier))
         })
@@ -34,7 +36,7 @@ pub(super) fn check(from: &Tree, to: &Tree, survey: &Survey, copier: &Copier) ->
         if change.to.is_none() {
             created += 1;
         }
-        if change.how == How::Verify || cloned {
+        if matches!(change.how, How::Verify | How::Attributes) || cloned {
             continue;
         }
         needed = needed.saturating_add(change.from.needed());

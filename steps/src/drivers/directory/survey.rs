@@ -2,12 +2,12 @@
 
 use super::{
     compare::{Against, Visited, visit},
-    index::Index,
     links::{Link, group},
     list::Buffer,
     progress::Counter,
-    remove::{Size, measure},
-    tree::{Tree, join},
+    remove::Size,
+    side::Side,
+    tree::join,
     walk::walk,
 };
 use crate::{context::Work, failure::Failure};
@@ -26,13 +26,13 @@ pub(super) struct Survey {
 }
 
 /// Walks `from` and compares.
-pub(super) fn survey(from: &Tree, against: &Against<'_>, work: &Work) -> Result<Survey, Failure> {
+pub(super) fn survey(from: Side<'_>, against: &Against<'_>, work: &Work) -> Result<Survey, Failure> {
     survey_of(from, against, vec![Vec::new()], Vec::new(), work)
 }
 
 /// The same for the directories `roots` and what is below them; `others` were looked at already.
 pub(super) fn survey_of(
-    from: &Tree,
+    from: Side<'_>,
     against: &Against<'_>,
     roots: Vec<Vec<u8>>,
     others: Vec<Visited>,
@@ -85,9 +85,9 @@ fn extra(visited: &[Visited], against: &Against<'_>, work: &Work) -> Result<Size
             let path = join(&directory.path, &removal.name);
             let size = match against {
                 Against::Tree { to, .. } | Against::Snapshot { to, .. } => {
-                    measure(to, &path, &removal.stat, work)?
+                    to.measure(&path, &removal.stat, work)?
                 }
-                Against::Index(index) if removal.stat.is_directory() => below(index, &path),
+                Against::Index(index) if removal.stat.is_directory() => index.size_below(&path),
                 _ => Size { entries: 1, allocated: removal.stat.needed() },
             };
             extra.entries += size.entries;
@@ -95,16 +95,4 @@ fn extra(visited: &[Visited], against: &Against<'_>, work: &Work) -> Result<Size
         }
     }
     Ok(extra)
-}
-
-/// What the index says of a directory and all that it holds.
-fn below(index: &Index, path: &[u8]) -> Size {
-    let mut size = Size { entries: 1, allocated: 0 };
-    for directory in index.below(path) {
-        for item in index.items(directory).skip(1) {
-            size.entries += 1;
-            size.allocated = size.allocated.saturating_add(item.primary.needed());
-        }
-    }
-    size
 }

@@ -31,6 +31,20 @@ pub(in crate::drivers) fn held(volume: &Path, why: &str) -> Result<(), Failure> 
         .with_help(format!("{help}, then run again; nothing was changed")))
 }
 
+/// Refuses what a resync would refuse before it touches anything.
+pub(super) fn ready(pair: &PairRef, state: &State) -> Result<(), Failure> {
+    let primary = Volume::open(&pair.primary)?;
+    nested(pair)?;
+    if is_there(&pair.secondary)? {
+        space(pair, &primary)?;
+    }
+    held(&copy_of(pair), "its pair cannot follow meanwhile")?;
+    emptied(pair, state, &primary)?;
+    foreign(pair, state)?;
+    let device = pair.device.as_deref().map(Volume::open).transpose()?;
+    device.map_or(Ok(()), |device| fits(pair, &device, primary.size))
+}
+
 /// Refuses sides that lie one in the other, or are one.
 pub(super) fn nested(pair: &PairRef) -> Result<(), Failure> {
     directory::guard::nested(pair)?;

@@ -65,6 +65,10 @@ impl PairDriver for ImagePairs {
         Ok(state.public())
     }
 
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        guard::ready(pair, &State::read(pair)?.unwrap_or_else(|| State::new(pair, self.clock.now())))
+    }
+
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         let primary = Volume::open(&pair.primary)?;
         guard::nested(pair)?;

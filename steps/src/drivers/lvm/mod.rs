@@ -105,6 +105,11 @@ impl PairDriver for LvmPairs {
         }
     }
 
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        Place::of(pair)?.fits()?;
+        directory::guard::nested(pair)
+    }
+
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         Place::of(pair)?.fits()?;
         directory::guard::nested(pair)?;

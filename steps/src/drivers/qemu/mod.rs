@@ -76,6 +76,11 @@ impl PairDriver for QemuPairs {
         Ok(public)
     }
 
+    fn ready(&self, pair: &PairRef) -> Result<(), Failure> {
+        let _ = guard::primary(pair)?;
+        image::guard::held(&copy_of(pair), "its pair cannot follow meanwhile")
+    }
+
     fn resync(&self, pair: &PairRef, asked: &Asked<'_>) -> Result<CopyReport, Failure> {
         let _ = guard::primary(pair)?;
         let (_lock, mut state) = open_or_new(pair, asked, self.clock.now())?;

@@ -112,6 +112,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let place = |host: &str, path: &str| Location { host: host.into(), path: path.into() };
         let pair = PairRef {
+            apart: None,
             volume: "v".into(),
             copy_group: GROUP.into(),
             generation: 0,
@@ -139,7 +140,12 @@ impl World {
             pairs: vec![Pair {
                 pace: None,
                 copy_group: GROUP.into(),
-                secondary: Secondary { host: "backupserver".into(), path: "/secondary".into(), device: None },
+                secondary: Secondary {
+                    host: "backupserver".into(),
+                    path: "/secondary".into(),
+                    device: None,
+                    reach: None,
+                },
                 settings: [].into(),
             }],
             settings: [].into(),

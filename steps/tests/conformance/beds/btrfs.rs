@@ -41,6 +41,7 @@ struct Subvolume {
 impl Subvolume {
     fn boxed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
+            apart: None,
             qemu: None,
             lvm: None,
             array: None,

@@ -29,6 +29,7 @@ struct Directory {
 impl Directory {
     fn boxed(root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         let pair = PairRef {
+            apart: None,
             volume: "documents".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,

@@ -57,6 +57,7 @@ impl Images {
         volume(&file, None, mebibytes(self.holds)).unwrap();
         format(&file, self.holds).unwrap();
         let mut pair = PairRef {
+            apart: None,
             volume: "disk".into(),
             copy_group: "VG01,vol01".into(),
             generation: 0,

@@ -76,6 +76,7 @@ impl Volumes {
             device: None,
             array: None,
             qemu: None,
+            apart: None,
             lvm: Some(LvmVolume {
                 kind: self.kind,
                 size: (self.kind == LvmKind::Snapshot).then_some(Size(SIZE << 20)),

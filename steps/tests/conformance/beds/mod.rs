@@ -10,6 +10,7 @@ mod directory;
 mod image;
 pub(crate) mod lvm;
 mod qemu;
+mod streamed;
 
 /// A driver on a kind of file system; or why it is skipped.
 pub(crate) struct Row {
@@ -44,6 +45,10 @@ pub(crate) fn rows() -> Vec<Row> {
         directory("directory on ext4", "ext4", 600),
         directory("directory on XFS with reflinks", "xfs", 600),
         directory("directory on btrfs", "btrfs", 600),
+        Row {
+            name: "directory, streamed",
+            maker: Disk::new("ext4", 600).map(|disk| Box::new(streamed::Streams(disk)) as Box<dyn Maker>),
+        },
         image("image of ext4, files", Ok(Disk::here()), "ext4", false),
         image("image of ext4, files on XFS with reflinks", Disk::new("xfs", 1500), "ext4", false),
         image("image of ext4, loop devices", Ok(Disk::here()), "ext4", true),

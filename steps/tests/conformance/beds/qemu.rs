@@ -47,6 +47,7 @@ impl Qemus {
     fn build(&self, root: PathBuf, secondary: &Path, target: Option<Disk>) -> Box<dyn Bed> {
         fs::create_dir_all(&root).unwrap();
         let pair = PairRef {
+            apart: None,
             array: None,
             volume: "disk".into(),
             copy_group: "VG01,vol01".into(),

@@ -60,6 +60,7 @@ pub(crate) fn bad_paths(maker: &dyn Maker) {
     let (work, good) = (Work::silent(), bed.pair());
     let secondary = good.secondary.with_file_name("other");
     let with = |primary: &Path, secondary: &Path| PairRef {
+        apart: None,
         primary: primary.to_owned(),
         secondary: secondary.to_owned(),
         ..good.clone()

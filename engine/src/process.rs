@@ -168,7 +168,7 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
         build: arguments.build.clone(),
         hold: arguments.hold,
     };
-    let far = Ways::new(peers.clone());
+    let far = Ways::shared(peers.clone());
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),

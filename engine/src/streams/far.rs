@@ -20,7 +20,8 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    pub(crate) fn new(peers: PeerEngines) -> Arc<dyn Far> {
+    /// Called within the runtime that the streams belong to.
+    pub(crate) fn shared(peers: PeerEngines) -> Arc<dyn Far> {
         Arc::new(Self { peers, handle: Handle::current() })
     }
 }

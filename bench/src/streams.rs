@@ -106,8 +106,14 @@ impl Streams<'_> {
         for round in 0..RUNS {
             ready()?;
             rustix::fs::syncfs(fs::File::open(self.place)?)?;
-            let mut our_turn = || Ok::<_, Box<dyn Error>>(ours.push(timed(&|| self.pair(verb))?));
-            let mut their_turn = || Ok::<_, Box<dyn Error>>(peers.push(timed(peer)?));
+            let mut our_turn = || -> Result<()> {
+                ours.push(timed(&|| self.pair(verb))?);
+                Ok(())
+            };
+            let mut their_turn = || -> Result<()> {
+                peers.push(timed(peer)?);
+                Ok(())
+            };
             if round % 2 == 0 {
                 our_turn()?;
                 their_turn()?;

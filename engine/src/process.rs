@@ -104,8 +104,9 @@ fn pair_drivers(
     ])
 }
 
-/// The drivers that the engine of a host has, whose state directory this is. Other hosts are reached as `far` says.
-pub fn drivers(program: &Path, state: &Path, host: &HostId, far: Arc<dyn Far>) -> Drivers {
+/// The drivers that the engine of a host has, whose state directory this is, and which reaches other hosts so.
+pub fn drivers(program: &Path, state: &Path, host: &HostId, peers: &PeerEngines) -> Drivers {
+    let far = Arc::new(Ways { peers: peers.clone() });
     let commands: Arc<dyn CommandRunner> = Arc::new(Shims::new(program.to_owned(), Vec::new()));
     Drivers {
         pairs: pair_drivers(&commands, state, host, far),
@@ -169,11 +170,10 @@ fn open(arguments: &EngineArguments) -> Result<Option<Arc<Engine>>, String> {
         arguments.hold,
         Some(arguments.host.clone()),
     );
-    let far = Ways::new(peers.clone());
     let parts = Parts {
         host: arguments.host.clone(),
         state: arguments.state.clone(),
-        drivers: drivers(&program, &arguments.state, &arguments.host, far),
+        drivers: drivers(&program, &arguments.state, &arguments.host, &peers),
         windows: Arc::new(Windows::new(program, Vec::new())),
         clock: Arc::new(SystemClock),
         peers,

@@ -55,9 +55,8 @@ pub(crate) fn all() -> Vec<Case> {
     let acts = |form| match form {
         Split | TwoVolumes => vec![Backup, RestoreDisk, RestoreTape, FilesDisk, FilesTape],
         Paired => vec![Backup, RestoreTape, FilesTape],
-        OneHost => vec![Backup, RestoreDisk, FilesDisk],
+        OneHost | Streams => vec![Backup, RestoreDisk, FilesDisk],
         Explicit => vec![Backup, RestoreTape],
-        Streams => vec![Backup, RestoreDisk, FilesDisk],
         Frozen if Mounted::is_possible() => vec![Backup],
         Frozen => Vec::new(),
     };

@@ -88,13 +88,14 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
     let state = place.join("state");
     fs::create_dir_all(&state)?;
     let build = "bench".to_owned();
+    let peers = PeerEngines::new(program.clone(), place.to_owned(), build.clone(), false, None);
     Ok(Offer(Engine::open(Parts {
         host: "here".into(),
-        drivers: drivers(&program, &state, &"here".into()),
+        drivers: drivers(&program, &state, &"here".into(), &peers),
         state,
-        windows: Arc::new(Windows::new(program.clone(), Vec::new())),
+        windows: Arc::new(Windows::new(program, Vec::new())),
         clock: Arc::new(SystemClock),
-        peers: PeerEngines::new(program, place.to_owned(), build.clone(), false, None),
+        peers,
         hold: false,
         build,
         owner: Owner::current()?,

@@ -1,7 +1,5 @@
 //! The engines of secondaries' hosts, for the drivers of pairs.
 
-use std::sync::Arc;
-
 use resplit_operations::{pair::Apart, site::Site};
 use resplit_steps::{
     context::Work,
@@ -16,25 +14,20 @@ use crate::{failures, peers::PeerEngines};
 /// Reaches the engines of other hosts, started if none listens.
 pub(crate) struct Ways {
     pub(crate) peers: PeerEngines,
-    pub(crate) handle: Handle,
-}
-
-impl Ways {
-    pub(crate) fn new(peers: PeerEngines) -> Arc<dyn Far> {
-        Arc::new(Self { peers, handle: Handle::current() })
-    }
 }
 
 impl Far for Ways {
     fn open(&self, apart: &Apart, work: &Work) -> Result<Wire, Failure> {
         let site = Site { hosts: apart.hosts.clone(), ..Site::default() };
+        let handle = Handle::try_current()
+            .map_err(|error| Failure::permanent(format!("other hosts cannot be asked from here: {error}")))?;
         let work = work.clone();
-        let (wire, incoming, outgoing) = ends(&self.handle, move || work.is_cancelled());
-        let answer = self.handle.block_on(async {
+        let (wire, incoming, outgoing) = ends(&handle, move || work.is_cancelled());
+        let answer = handle.block_on(async {
             let client = self.peers.client(&site, &apart.secondary_host).await?;
             client.converse(outgoing.body(())).await.map_err(failures::of_client)
         })?;
-        drop(self.handle.spawn(answer.pour(incoming)));
+        drop(handle.spawn(answer.pour(incoming)));
         Ok(wire)
     }
 }

@@ -78,13 +78,14 @@ impl Life {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (host, nowhere) = ("fileserver".into(), PathBuf::from("/nonexistent/resplit"));
+        let peers = PeerEngines::new(nowhere.clone(), site.to_owned(), "0".to_owned(), false, None);
         let parts = Parts {
-            drivers: drivers(&nowhere, &state, &host),
+            drivers: drivers(&nowhere, &state, &host, &peers),
             host,
             state,
-            windows: Arc::new(Windows::new(nowhere.clone(), Vec::new())),
+            windows: Arc::new(Windows::new(nowhere, Vec::new())),
             clock: Arc::new(SystemClock),
-            peers: PeerEngines::new(nowhere, site.to_owned(), "0".to_owned(), false, None),
+            peers,
             build: "0".to_owned(),
             hold: false,
             owner: Owner::of(process.id()).unwrap().unwrap(),

@@ -25,7 +25,7 @@ use crate::{
 /// Previews a plan.
 pub(crate) async fn preview(engine: &Arc<Engine>, submit: Submit) -> Result<PlanPreview, Failure> {
     let worlds = world::gather(engine, &submit.plan).await?;
-    let tape_bound = world::tape_bound(engine, &submit.plan).await?;
+    let tape_bound = world::tape_bound(engine, &submit.plan, &worlds).await?;
     let known =
         Known { plan: &submit.plan, options: &submit.options, worlds: &worlds, run: None, tape_bound };
     let (binding, refusals, is_bound) = match bind::decide(&known) {

@@ -126,8 +126,16 @@ fn matters(plan: &Plan, id: &VolumeId) -> bool {
     plan.site.neighbours.get(id).is_some_and(|one| restores || !shares(one))
 }
 
-/// An upper bound of the dataset that a plan will write, from the primaries as they are; `None` without tape.
-pub(crate) async fn tape_bound(engine: &Arc<Engine>, plan: &Plan) -> Result<Option<u64>, Failure> {
+/// An upper bound of the dataset that a plan will write, from the primaries as they are; `None` without tape, and where
+/// something else is in the way first.
+pub(crate) async fn tape_bound(
+    engine: &Arc<Engine>,
+    plan: &Plan,
+    worlds: &BTreeMap<HostId, World>,
+) -> Result<Option<u64>, Failure> {
+    if worlds.values().flat_map(|world| &world.pairs).any(|view| view.obstacle.is_some()) {
+        return Ok(None);
+    }
     let tape = plan.graph().node_weights().find_map(|step| match &step.action {
         Action::TapeBackup(tape) => Some(tape.library.clone()),
         _ => None,

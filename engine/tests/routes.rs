@@ -112,17 +112,17 @@ async fn the_world_and_the_catalog_are_read() {
     assert_eq!(world.cartridges[&"vault".into()].as_ref().unwrap_err().message, "the drive is busy");
     let catalog = serving.client.catalog().await.unwrap();
     assert_eq!(catalog, world.catalog);
-    let file = ExportFile::of(&fake::record(BackupId(7), None));
-    let entered = serving.client.enter(&EnterRequest { file, pairs: Vec::new() }).await.unwrap();
-    assert_eq!((entered.record.id, entered.was_there), (BackupId(7), true));
-    let deleted = serving.client.record(BackupId(12), RecordVerb::Delete).await.unwrap();
-    assert_eq!(deleted.id, BackupId(12));
     let locked = serving.client.record(BackupId(12), RecordVerb::Lock).await.unwrap();
     assert!(locked.lock.is_some() && locked.id == BackupId(12));
     for verb in [RecordVerb::Unlock, RecordVerb::Waive] {
         assert_eq!(serving.client.record(BackupId(12), verb).await.unwrap().lock, None);
     }
     assert_eq!(serving.asked()[2], "record 0000000012 Waive");
+    let file = ExportFile::of(&fake::record(BackupId(7), None));
+    let entered = serving.client.enter(&EnterRequest { file, pairs: Vec::new() }).await.unwrap();
+    assert_eq!((entered.record.id, entered.was_there), (BackupId(7), true));
+    let deleted = serving.client.record(BackupId(12), RecordVerb::Delete).await.unwrap();
+    assert_eq!(deleted.id, BackupId(12));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub(crate) async fn bind(
     run: Option<&RunId>,
 ) -> Result<Binding, Failure> {
     let worlds = world::gather(engine, plan).await?;
-    let tape_bound = world::tape_bound(engine, plan).await?;
+    let tape_bound = world::tape_bound(engine, plan, &worlds).await?;
     // A pair may remember a higher token than a store that was lost: the lease of this run must be above it.
     let seen = worlds
         .values()

@@ -61,8 +61,11 @@ fn choose(known: &Known<'_>, tape: bool) -> Result<SourceRecord, Failure> {
         |record: &Record| record.is_current() && is_on(record, tape) && record.origin.operation == *operation;
     let found = |host: &HostId, record: &Record| SourceRecord { host: host.clone(), record: record.clone() };
     let Some(selector) = &known.options.backup else {
+        // Of a backup of several targets, the record of those that are restored; files from tape touch no volume.
+        let volumes = &known.plan.site.volumes;
         let ours = |record: &Record| {
-            record.origin.images.iter().any(|image| known.plan.site.volumes.contains_key(&image.volume))
+            let images = &record.origin.images;
+            volumes.is_empty() || images.iter().any(|image| volumes.contains_key(&image.volume))
         };
         let mut all: Vec<_> = known.records().filter(|(_, record)| right(record) && ours(record)).collect();
         all.sort_by_key(|(host, record)| (**host == known.plan.coordinator, record.id));

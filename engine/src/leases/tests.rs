@@ -152,7 +152,7 @@ fn a_dead_owners_are_taken_over_at_once_and_a_live_ones_never() {
 #[test]
 fn a_process_id_that_is_given_out_again_is_nobodys_life() {
     let host = host();
-    let reused = Owner { start_time: me().start_time + 1, ..me() };
+    let reused = Owner { start_time: me().start_time + 2, ..me() };
     let _ = granted(&host.ask("a", &reused, &[(volume("v"), 1)]));
     let _ = granted(&host.ask("b", &me(), &[(volume("v"), 1)]));
     let booted = Owner { boot_id: "another boot".to_owned(), ..me() };

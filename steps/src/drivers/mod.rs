@@ -8,6 +8,7 @@ use crate::failure::Failure;
 
 pub mod array;
 mod book;
+mod bounded;
 pub mod btrfs;
 pub mod clocks;
 pub mod command;
@@ -20,8 +21,10 @@ pub mod mounts;
 pub mod pairs;
 pub mod qemu;
 pub mod quiesce;
+pub mod secrets;
 pub mod shim;
 mod system;
+pub mod transfer;
 pub mod users;
 pub mod virtual_library;
 pub mod window;

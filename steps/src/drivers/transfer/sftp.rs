@@ -76,7 +76,7 @@ impl Sftp {
         let mut script = memory().map_err(|error| cannot(&error))?;
         let (mut out, mut complaints) =
             (memory().map_err(|error| cannot(&error))?, memory().map_err(|error| cannot(&error))?);
-        write!(script, "@cd \"{}\"\n{commands}", self.directory)
+        write!(script, "cd \"{}\"\n{commands}", self.directory)
             .and_then(|()| script.rewind())
             .map_err(|error| cannot(&error))?;
         let copies = out.try_clone().and_then(|out| Ok((out, complaints.try_clone()?)));
@@ -167,14 +167,14 @@ impl TransferDriver for Sftp {
         file.write_all(bytes).map_err(cannot)?;
         let mut script = String::new();
         // -f: the server makes it durable before it gets its name, if it can.
-        let _ = writeln!(script, "@put -f {} \"{name}{PARTIAL}\"", path(&file));
-        let _ = writeln!(script, "@rename \"{name}{PARTIAL}\" \"{name}\"");
+        let _ = writeln!(script, "put -f {} \"{name}{PARTIAL}\"", path(&file));
+        let _ = writeln!(script, "rename \"{name}{PARTIAL}\" \"{name}\"");
         let talk = self.talk(&script)?;
         if talk.done {
             return Ok(());
         }
         // What does not fit is not left to fill the rest.
-        let _ = self.talk(&format!("@-rm \"{name}{PARTIAL}\"\n"));
+        let _ = self.talk(&format!("-rm \"{name}{PARTIAL}\"\n"));
         Err(self.failed("write", name, &talk))
     }
 
@@ -182,7 +182,7 @@ impl TransferDriver for Sftp {
         let cannot =
             |error: std::io::Error| Failure::temporary(format!("cannot hold {name} in memory: {error}"));
         let mut file = memory().map_err(cannot)?;
-        let talk = self.talk(&format!("@get \"{name}\" {}\n", path(&file)))?;
+        let talk = self.talk(&format!("get \"{name}\" {}\n", path(&file)))?;
         let mut bytes = Vec::new();
         let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
         let _ = file
@@ -200,15 +200,13 @@ impl TransferDriver for Sftp {
     }
 
     fn names(&mut self) -> Result<Vec<String>, Failure> {
-        let talk = self.talk("@ls -1a\n")?;
+        let talk = self.talk("ls -1a\n")?;
         if talk.done { Ok(talk.said) } else { Err(self.failed("list", "", &talk)) }
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Failure> {
-        if self.get(name)?.is_none() {
-            return Ok(());
-        }
-        let talk = self.talk(&format!("@rm \"{name}\"\n"))?;
-        if talk.done { Ok(()) } else { Err(self.failed("remove", name, &talk)) }
+        let talk = self.talk(&format!("rm \"{name}\"\n"))?;
+        let gone = talk.done || talk.complaints.contains("No such file");
+        if gone { Ok(()) } else { Err(self.failed("remove", name, &talk)) }
     }
 }

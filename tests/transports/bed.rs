@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::site::{DOCUMENTS, Site, TWO_PAIRS, small_tree};
+use crate::site::{DOCUMENTS, Site, TWO_PAIRS};
 
 /// Every step, as written, so that something can happen between transfer and import.
 const MEDDLED: &str = r"
@@ -33,7 +33,7 @@ pub(crate) struct Bed {
 impl Bed {
     /// A place for a transport, and no site yet; `None`, with the reason said, where none can be mounted.
     pub(crate) fn new() -> Option<Self> {
-        let bed = Self { site: Site::small(), home: tempfile::tempdir().unwrap(), mounted: false };
+        let mut bed = Self { site: Site::small(), home: tempfile::tempdir().unwrap(), mounted: false };
         fs::create_dir(bed.place()).unwrap();
         let mount = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=256k,mode=0777", "tmpfs"])
@@ -45,7 +45,8 @@ impl Bed {
             return None;
         }
         fs::set_permissions(bed.home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Some(Self { mounted: true, ..bed })
+        bed.mounted = true;
+        Some(bed)
     }
 
     /// Where records are handed over: a small file system.
@@ -75,7 +76,6 @@ impl Bed {
         let meddled = MEDDLED.replace("%SCRIPT%", script.to_str().unwrap());
         fs::write(self.site.path("operations/meddled.yaml"), meddled).unwrap();
         fs::write(script, "exit 0\n").unwrap();
-        small_tree(&self.site.path("documents"));
     }
 
     /// What is done to each file that is handed over, from now on: a command that takes its name.

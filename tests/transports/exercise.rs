@@ -26,7 +26,7 @@ pub(crate) fn handed_over(bed: &Bed, directory: &Path) {
         fs::write(directory.join(name), "{}").unwrap();
     }
     let plan = bed.site.succeed(&["plan", "documents"]);
-    assert!(plan.contains("via exchange"), "{plan}");
+    assert!(plan.contains("the file, via exchange"), "{plan}");
     bed.site.succeed(&["run", "documents"]);
     let records = bed.site.catalog("backupserver");
     assert!(records.iter().any(|record| record["medium"]["medium"] == "disk"), "{records:?}");

@@ -66,7 +66,7 @@ fn records_are_handed_over_by_an_object_store() {
     // Somebody else's bytes under the record's name.
     let script = format!(
         "key=$(curl -sf 'http://127.0.0.1:{port}/records?list-type=2' | sed -n 's,.*<Key>\\([^<]*\\)</Key>.*,\\1,p' | sed 's/+/%2B/g')\n\
-         curl -sf -X PUT -d short \"{bucket}/$key\"\n"
+         printf short | curl -sf -H 'Authorization: AWS a:b' -T - \"{bucket}/$key\"\n"
     );
     fs::write(bed.path("meddle"), script).unwrap();
     let said = exercise::refused(&bed, "meddled");

@@ -35,9 +35,8 @@ fn until_end(child: &mut Child, longest: Duration, work: &Work) -> Result<(), Fa
     let begun = Instant::now();
     loop {
         match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&pause)) {
-            Ok(0) => {}
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return Ok(()),
-            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(cannot(error)),
         }
         work.check()?;

@@ -80,10 +80,10 @@ impl Transferring<'_> {
 }
 
 impl Step for Transferring<'_> {
-    fn preview(&self, context: &Context<'_>) -> Result<Preview, Failure> {
+    fn preview(&self, _: &Context<'_>) -> Result<Preview, Failure> {
         let to = &self.0.to;
         let what = match &self.0.via {
-            Some(via) => format!("the file, to {to} via {via} ({})", transport(context, via)?.url),
+            Some(via) => format!("the file, via {via}"),
             None => format!("the file, to {to}"),
         };
         Ok(Preview { what, ..Preview::default() })

@@ -50,7 +50,7 @@ pub trait TransferDriver {
 pub fn open(transport: &Transport, work: &Work) -> Result<Box<dyn TransferDriver>, Failure> {
     Ok(match transport.url.scheme {
         Scheme::File => Box::new(directory::Directory::open(transport)?),
-        Scheme::Sftp => Box::new(sftp::Sftp::open(transport, work)?),
+        Scheme::Sftp => Box::new(sftp::Sftp::open(transport, work)),
         Scheme::Ftp | Scheme::Ftps => Box::new(ftp::Ftp::open(transport, work)?),
         Scheme::S3 => Box::new(s3::S3::open(transport, work)?),
     })
@@ -81,14 +81,13 @@ pub fn discard(id: &TransportId, transport: &Transport, name: &str) -> Result<()
 }
 
 /// A failure over a transport, which is named.
-pub fn named(id: &TransportId, transport: &Transport, failure: Failure) -> Failure {
-    let help = failure.help.clone().or_else(|| {
-        matches!(failure.class, FailureClass::Permanent | FailureClass::Refused).then(|| {
-            format!("correct the transport '{id}' in site.yaml, or what it names; then resplit resume")
-        })
-    });
-    let message = format!("transport '{id}' ({}): {}", transport.url, failure.message);
-    Failure { message, help, ..failure }
+pub fn named(id: &TransportId, transport: &Transport, mut failure: Failure) -> Failure {
+    failure.message = format!("transport '{id}' ({}): {}", transport.url, failure.message);
+    if failure.help.is_none() && matches!(failure.class, FailureClass::Permanent | FailureClass::Refused) {
+        failure.help =
+            Some(format!("correct the transport '{id}' in site.yaml, or what it names; then resplit resume"));
+    }
+    failure
 }
 
 /// That a file is larger than any that is carried.

@@ -55,16 +55,16 @@ struct Talk {
 }
 
 impl Sftp {
-    pub(super) fn open(transport: &Transport, work: &Work) -> Result<Self, Failure> {
+    pub(super) fn open(transport: &Transport, work: &Work) -> Self {
         let url = transport.url.clone();
-        Ok(Self {
+        Self {
             user: url.user,
             host: url.host,
             port: url.port,
             directory: url.path,
             config: transport.ssh_config.clone(),
             work: work.clone(),
-        })
+        }
     }
 
     /// Gives these commands to the program, in the directory.
@@ -93,7 +93,9 @@ impl Sftp {
         let said = String::from_utf8_lossy(&said);
         let lines = said.lines().filter(|line| !line.starts_with("sftp> "));
         let said = lines.map(str::to_owned).collect();
-        let mut complaints = cleaned(&String::from_utf8_lossy(&complaints), &[]);
+        let complaints = String::from_utf8_lossy(&complaints);
+        let lines: Vec<&str> = complaints.lines().filter(|line| !line.starts_with("Connected to ")).collect();
+        let mut complaints = cleaned(&lines.join("; "), &[]);
         if complaints.is_empty() && !status.success() {
             complaints = format!("sftp ended with {status}");
         }
@@ -104,7 +106,7 @@ impl Sftp {
     fn command(&self) -> Command {
         let mut command = Command::new("prlimit");
         let limit = format!("--fsize={}", MOST_BYTES + 1);
-        let _ = command.args([&limit, "--", "setpriv", "--pdeathsig", "KILL", "--", "sftp", "-q", "-b", "-"]);
+        let _ = command.args([&limit, "--", "setpriv", "--pdeathsig", "KILL", "--", "sftp", "-b", "-"]);
         for option in OPTIONS {
             let _ = command.args(["-o", option]);
         }

@@ -22,7 +22,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("{ url: ftp://backup:hunter2@nas/in }", &["25:20 'url' cannot be this"]),
     ("{ url: ftp://backup@nas/in, password: hunter2 }", &["25:51 'password' cannot be this"]),
     ("{ url: http://nas/in }", &["25:20 'url' cannot be this"]),
-    ("{ password: env:P }", &["25:13 'exchange' lacks the key 'url'"]),
+    ("{ password: env:P }", &["25:15 'exchange' lacks the key 'url'"]),
     ("{ url: ftp://backup@nas/in }", &["25:20 transport 'exchange' does not say where its password is"]),
     ("{ url: ftp://nas/in, password: env:P }", &["25:20 transport 'exchange' does not say as whom"]),
     ("{ url: \"sftp://nas\" }", &["25:20 transport 'exchange' names no directory"]),

@@ -112,7 +112,7 @@ impl Walk {
     fn bad_pattern(&mut self, pattern: &Pattern, span: Span, text: &str, what: &str) {
         let help = (pattern.matches)(text.trim()).then(|| "remove the space around it".to_owned());
         let message = if pattern.may_hold_a_secret() {
-            format!("{} cannot be this", named(what))
+            format!("{what} cannot be this")
         } else {
             format!("{what} cannot be '{}'", shown(text))
         };

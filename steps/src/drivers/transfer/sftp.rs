@@ -96,6 +96,10 @@ impl Sftp {
         let complaints = String::from_utf8_lossy(&complaints);
         let lines: Vec<&str> = complaints.lines().filter(|line| !line.starts_with("Connected to ")).collect();
         let mut complaints = cleaned(&lines.join("; "), &[]);
+        if complaints.contains("IDENTIFICATION HAS CHANGED") {
+            "Host key verification failed: the server's key is not the one that is known"
+                .clone_into(&mut complaints);
+        }
         if complaints.is_empty() && !status.success() {
             complaints = format!("sftp ended with {status}");
         }

@@ -57,7 +57,13 @@ mod tests {
     fn site(names: &[&str]) -> Site {
         let host = |name: &&str| (HostId::from(*name), Host::local(format!("state-{name}")));
         let hosts = names.iter().map(host).collect();
-        Site { hosts, volumes: BTreeMap::new(), neighbours: BTreeMap::new(), libraries: BTreeMap::new() }
+        Site {
+            hosts,
+            volumes: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+            libraries: BTreeMap::new(),
+            transports: BTreeMap::new(),
+        }
     }
 
     #[test]

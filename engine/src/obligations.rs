@@ -7,7 +7,11 @@ use resplit_operations::{
     ids::{RunId, StepId},
     record::CatalogChange,
 };
-use resplit_steps::{contract::Obligation, drivers::mounts, failure::Failure};
+use resplit_steps::{
+    contract::Obligation,
+    drivers::{mounts, transfer},
+    failure::Failure,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -90,6 +94,10 @@ pub(crate) fn discharge(engine: &Engine, run: &RunId) -> Result<Vec<String>, Fai
 
 /// Undoes what a duty is about, and records that it did; gives what there was to undo. May block.
 pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failure> {
+    if let Obligation::RemoveCarried { via, transport, name } = &duty.obligation {
+        // Before anything is held: a server may take its time.
+        transfer::discard(via, transport, name)?;
+    }
     let _shared = engine.changing.blocking_read();
     let mut transaction = Transaction::new(engine)?;
     let told = match &duty.obligation {
@@ -118,6 +126,7 @@ pub(crate) fn undo(engine: &Engine, duty: &Duty) -> Result<Option<String>, Failu
             removed.map_err(|error| Failure::io("remove", path, &error))?;
             None
         }
+        Obligation::RemoveCarried { .. } => None,
     };
     transaction.discharge(engine, &duty.run, std::slice::from_ref(&duty.obligation))?;
     transaction.commit_blocking(engine)?;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{HostId, LibraryId, PoolId, StepId, VolumeId},
+    ids::{HostId, LibraryId, PoolId, StepId, TransportId, VolumeId},
     operation::{Hook, Keep, On, QuiesceMode},
     pace::Pace,
     units::Period,
@@ -173,6 +173,9 @@ pub struct RecordStep {
 pub struct Transfer {
     /// The host that receives.
     pub to: HostId,
+    /// The transport over which it is carried; to the other host's engine, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<TransportId>,
 }
 
 /// Parameters of confirm.

@@ -115,6 +115,10 @@ name!(
     DriverId
 );
 name!(
+    /// A place over which hosts hand files to one another.
+    TransportId, NAME_PATTERN, Some("/transports")
+);
+name!(
     /// A pool of cartridges.
     PoolId, NAME_PATTERN, None
 );

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod record;
 pub mod report;
 pub mod schema;
+pub mod secret;
 pub mod site;
 pub mod step_schema;
 pub mod units;

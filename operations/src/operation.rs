@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     action::{Retry, StepDeclaration},
-    ids::{HostId, LibraryId, PoolId, StepId, TargetId, VolumeId},
+    ids::{HostId, LibraryId, PoolId, StepId, TargetId, TransportId, VolumeId},
     pace::Pace,
     site::targets::LOCAL,
     units::Period,
@@ -45,6 +45,9 @@ pub struct Operation {
     /// Where the backup is put on tape; without it, it stays on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape: Option<Tape>,
+    /// How records are carried between hosts; to the other host's engine, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferDeclaration>,
     /// Commands of the operator's own, around and inside the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
@@ -172,6 +175,14 @@ pub enum QuiesceMode {
     Freeze,
     /// Unmounted. Not built: using it is an error that says so.
     Cold,
+}
+
+/// How records are carried between hosts, in a backup and in a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferDeclaration {
+    /// The transport, as site.yaml names it.
+    pub via: TransportId,
 }
 
 /// Where the backup goes on tape.

@@ -12,11 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod targets;
+pub mod transport;
 
-pub use self::host::{Address, CONNECT_PATTERN, CONNECT_WANTED, Connect, Host, Reach, is_connect};
+pub use self::{
+    host::{Address, CONNECT_PATTERN, CONNECT_WANTED, Connect, Host, Reach, is_connect},
+    transport::Transport,
+};
 use crate::{
     driver::{ArrayPair, DriverFile},
-    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, VolumeId},
+    ids::{CopyGroup, DriverId, HostId, LibraryId, NAME_PATTERN, PoolId, TargetId, TransportId, VolumeId},
     pace::Pace,
     pair::{Apart, PairRef, verdict::CopyType},
     units::Size,
@@ -43,6 +47,9 @@ pub struct Site {
     /// Where tapes are.
     #[serde(default)]
     pub libraries: BTreeMap<LibraryId, Library>,
+    /// Places over which a host can hand files to another, if not through the other's engine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transports: BTreeMap<TransportId, Transport>,
 }
 
 /// What shares one primary.

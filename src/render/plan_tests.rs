@@ -42,6 +42,7 @@ fn site() -> Site {
     };
     Site {
         neighbours: BTreeMap::new(),
+        transports: [].into(),
         hosts: BTreeMap::from([host("backupserver"), host("fileserver")]),
         volumes: BTreeMap::from([("documents".into(), volume)]),
         libraries: BTreeMap::new(),

@@ -1,6 +1,10 @@
 //! What every step kind promises.
 
-use resplit_operations::{ids::BackupId, record::CatalogChange};
+use resplit_operations::{
+    ids::{BackupId, TransportId},
+    record::CatalogChange,
+    site::Transport,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{context::Context, facts::Facts, failure::Failure};
@@ -144,6 +148,15 @@ pub enum Obligation {
     RemoveStaging {
         /// It.
         path: std::path::PathBuf,
+    },
+    /// Remove a file that is handed over by a transport.
+    RemoveCarried {
+        /// The transport.
+        via: TransportId,
+        /// What the site said of it.
+        transport: Box<Transport>,
+        /// The file's name there.
+        name: String,
     },
 }
 

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
-use resplit_operations::{ids::VolumeId, pair::CopyReport, record::Record};
+use resplit_operations::{
+    ids::{TransportId, VolumeId},
+    pair::CopyReport,
+    record::Record,
+};
 use serde::{Deserialize, Serialize};
 
 /// What is known so far. Each step's outcome carries only what it adds; the engine folds them in order.
@@ -77,10 +81,13 @@ impl Window {
 /// A record's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportFact {
-    /// Where it is, on the host concerned.
+    /// Where it is, on the host concerned; over a transport, its name there.
     pub path: PathBuf,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub digest: String,
+    /// The transport over which it is handed over; its host fetches it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<TransportId>,
 }
 
 impl Facts {

@@ -50,6 +50,10 @@ fn of_duty(duty: &Duty, records: &[Record]) -> Found {
             let what = format!("staging: {}{gone}", path.display());
             (LeftoverKind::Staging, path.display().to_string(), what, None)
         }
+        Obligation::RemoveCarried { via, transport, name } => {
+            let what = format!("staging: {name} on transport '{via}' ({})", transport.url);
+            (LeftoverKind::Staging, format!("{via}:{name}"), what, None)
+        }
     };
     let (since, run) = (duty.since.or(since), Some(duty.run.clone()));
     Found { kind, key, what, since, run, undo: Undo::Duty(duty.clone()) }

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use petgraph::graph::NodeIndex;
+use petgraph::{Direction, graph::NodeIndex};
+use resplit_operations::action::Action;
 
 use super::{
     journal::{Illegal, steps::StepEvent},
@@ -96,6 +97,22 @@ pub(crate) fn resume(state: &mut RunState) -> Result<Vec<NodeIndex>, Illegal> {
     if state.has_no_image_yet() && !state.is_interrupted() {
         first.extend(state.on_pairs());
     }
+    first.extend(carriers(state, &first));
     let again = state.again(&first);
     set_back(state, again, RESUMED)
+}
+
+/// The steps that have handed over what these have not taken: what was handed over went when the run ended.
+fn carriers(state: &RunState, first: &[NodeIndex]) -> Vec<NodeIndex> {
+    let graph = state.plan.graph();
+    let takes = |node: &NodeIndex| matches!(graph[*node].action, Action::Transfer(_) | Action::Import(_));
+    let hands = |node: &NodeIndex| matches!(graph[*node].action, Action::Export(_) | Action::Transfer(_));
+    let mut open: Vec<NodeIndex> = first.iter().copied().filter(takes).collect();
+    let mut seen = HashSet::new();
+    while let Some(node) = open.pop() {
+        open.extend(
+            graph.neighbors_directed(node, Direction::Incoming).filter(|before| seen.insert(*before)),
+        );
+    }
+    seen.into_iter().filter(hands).collect()
 }

@@ -89,6 +89,7 @@ pub fn site() -> Site {
         hosts: [("here".into(), host)].into(),
         volumes: [].into(),
         neighbours: [].into(),
+        transports: [].into(),
         libraries: [].into(),
     }
 }

@@ -11,6 +11,7 @@ mod places;
 mod settings;
 mod site;
 mod steps;
+mod transports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub(crate) struct SiteFacts {
     pub(crate) volumes: BTreeMap<String, VolumeFacts>,
     pub(crate) libraries: BTreeMap<String, LibraryFacts>,
     pub(crate) drivers: BTreeSet<String>,
+    pub(crate) transports: BTreeSet<String>,
 }
 
 /// What a site says of a volume.
@@ -77,6 +79,7 @@ impl SiteFacts {
                 "/hosts" => ("host", self.hosts.contains(name)),
                 "/volumes" => ("volume", self.volumes.contains_key(name)),
                 "/libraries" => ("library", self.libraries.contains_key(name)),
+                "/transports" => ("transport", self.transports.contains(name)),
                 "/drivers" => ("driver", self.drivers.contains(name)),
                 _ => continue,
             };
@@ -87,6 +90,7 @@ impl SiteFacts {
                 _ if guesses == 0 => Vec::new(),
                 "host" => self.hosts.iter().map(String::as_str).collect(),
                 "volume" => self.volumes.keys().map(String::as_str).collect(),
+                "transport" => self.transports.iter().map(String::as_str).collect(),
                 "driver" => self.drivers.iter().map(String::as_str).collect(),
                 _ => self.libraries.keys().map(String::as_str).collect(),
             };

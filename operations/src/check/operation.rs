@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Keys that say how to protect, and so mean nothing beside steps, which say it themselves.
-const WITH_PROTECT_ONLY: [&str; 8] =
-    ["backup_server", "usual_state", "quiesce", "waits", "pace", "on_abort", "tape", "hooks"];
+const WITH_PROTECT_ONLY: [&str; 9] =
+    ["backup_server", "usual_state", "quiesce", "waits", "pace", "on_abort", "tape", "transfer", "hooks"];
 
 /// Checks an operation against its site.
 pub(crate) fn check(tree: &Tree, site: &SiteFacts, references: &[Reference], problems: &mut Vec<Problem>) {

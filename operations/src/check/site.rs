@@ -5,7 +5,9 @@ use std::{
     path::Path,
 };
 
-use super::{LibraryFacts, SiteFacts, VolumeFacts, at, cascade, hosts, lvm, places, repeated, settings};
+use super::{
+    LibraryFacts, SiteFacts, VolumeFacts, at, cascade, hosts, lvm, places, repeated, settings, transports,
+};
 use crate::{
     definitions::Drivers,
     ids::is_name,
@@ -52,6 +54,7 @@ pub(crate) fn check(
     for (_, library) in children(at(tree, &["libraries"])) {
         check_library(library, problems);
     }
+    transports::check(tree, problems);
     hosts::check(tree, directory, problems);
     places::check(tree, directory, problems);
     facts
@@ -137,6 +140,7 @@ fn facts(tree: &Tree, directory: &Path, drivers: &Drivers) -> SiteFacts {
     };
     SiteFacts {
         drivers: BTreeSet::new(),
+        transports: children(at(tree, &["transports"])).map(|(name, _)| name.to_owned()).collect(),
         whole: tree.is_whole() && ["hosts", "volumes"].iter().all(|key| at(tree, &[key]).is_some()),
         hosts: children(at(tree, &["hosts"])).map(|(name, _)| name.to_owned()).collect(),
         volumes: children(at(tree, &["volumes"]))

@@ -126,7 +126,7 @@ fn enter_on_server<'a>(
     };
     let name = |kind: &str| format!("{kind}{suffix}");
     let export = draft.add(&name("export"), setting.primary, Action::Export(Nothing {}), &[record]);
-    let action = Action::Transfer(Transfer { to: server.clone() });
+    let action = Action::Transfer(Transfer { to: server.clone(), via: setting.via.cloned() });
     let transfer = draft.add(&name("transfer"), setting.primary, action, &[export]);
     (server, draft.add(&name("import"), server, Action::Import(Nothing {}), &[transfer]))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     action::{Action, Confirm, Nothing, RestoreStep, StepDeclaration, TapeRestore, Transfer},
-    ids::{HostId, LibraryId, StepId, VolumeId},
+    ids::{HostId, LibraryId, StepId, TransportId, VolumeId},
     operation::Waits,
     pace::Pace,
     plan::Plan,
@@ -53,6 +53,7 @@ pub(super) struct Source {
     tape: Option<(LibraryId, HostId)>,
     waits: Waits,
     pace: Option<Pace>,
+    via: Option<TransportId>,
 }
 
 impl Source {
@@ -65,13 +66,14 @@ impl Source {
             tape: setting.tape.map(|(tape, host)| (tape.library.clone(), host.clone())),
             waits: setting.waits,
             pace: setting.pace,
+            via: setting.via.cloned(),
         }
     }
 
     /// Of the plan of an explicit form: the volumes that it records, and the library that it writes to.
     pub(super) fn explicit(plan: &Plan, request: &RestoreRequest) -> Result<Self, CompileError> {
         let mut targets: BTreeMap<&str, Vec<VolumeId>> = BTreeMap::new();
-        let (mut tape, mut pace) = (None, None);
+        let (mut tape, mut pace, mut via) = (None, None, None);
         for step in plan.steps() {
             match &step.action {
                 Action::Record(record) => {
@@ -81,6 +83,7 @@ impl Source {
                     }
                 }
                 Action::Resync(resync) => pace = pace.or(resync.pace),
+                Action::Transfer(transfer) => via = via.or_else(|| transfer.via.clone()),
                 Action::TapeBackup(backup) => tape = Some((backup.library.clone(), step.host.clone())),
                 _ => {}
             }
@@ -91,7 +94,7 @@ impl Source {
         if volumes.is_empty() {
             return Err(CompileError::NoBackup);
         }
-        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default(), pace })
+        Ok(Self { volumes, primary: plan.coordinator.clone(), tape, waits: Waits::default(), pace, via })
     }
 }
 
@@ -162,7 +165,7 @@ fn volume_from_tape(draft: &mut Draft, source: &Source, library: &LibraryId, hos
     let mut entered = draft.add("tape-restore", host, action, &[confirmed]);
     if *host != source.primary {
         let exported = draft.add("export", host, Action::Export(Nothing {}), &[entered]);
-        let action = Action::Transfer(Transfer { to: source.primary.clone() });
+        let action = Action::Transfer(Transfer { to: source.primary.clone(), via: source.via.clone() });
         let transferred = draft.add("transfer", host, action, &[exported]);
         entered = draft.add("import", &source.primary, Action::Import(Nothing {}), &[transferred]);
     }

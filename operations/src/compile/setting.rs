@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    ids::{HostId, TargetId, VolumeId},
+    ids::{HostId, TargetId, TransportId, VolumeId},
     operation::{
         AbortPolicy, Hooks, Operation, Protect, QuiesceDeclaration, QuiesceMode, Tape, UsualState, Waits,
     },
@@ -33,6 +33,8 @@ pub(super) struct Setting<'a> {
     pub(super) on_abort: AbortPolicy,
     /// The tape, and the host that drives it.
     pub(super) tape: Option<(&'a Tape, &'a HostId)>,
+    /// The transport of records.
+    pub(super) via: Option<&'a TransportId>,
     /// The operator's commands.
     pub(super) hooks: Option<&'a Hooks>,
 }
@@ -80,8 +82,9 @@ impl<'a> Setting<'a> {
         }
         let waits = operation.waits.unwrap_or_default();
         let hooks = operation.hooks.as_ref();
+        let via = operation.transfer.as_ref().map(|transfer| &transfer.via);
         let (pace, on_abort) = (operation.pace, operation.on_abort.unwrap_or_default());
-        Ok(Self { protect, targets, primary, usual_state, quiesce, waits, pace, on_abort, tape, hooks })
+        Ok(Self { protect, targets, primary, usual_state, quiesce, waits, pace, on_abort, tape, via, hooks })
     }
 }
 

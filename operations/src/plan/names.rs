@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PlanError, PlanStep};
 use crate::{
     action::{Action, StepDeclaration},
-    ids::{CopyGroup, HostId, LibraryId, StepId, VolumeId},
+    ids::{CopyGroup, HostId, LibraryId, StepId, TransportId, VolumeId},
     site::{Site, Volume},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Named<'a> {
     pub(crate) library: Option<&'a LibraryId>,
     /// Another host.
     pub(crate) host: Option<&'a HostId>,
+    /// A transport.
+    pub(crate) transport: Option<&'a TransportId>,
 }
 
 /// What an action names.
@@ -28,7 +30,9 @@ pub(crate) fn named(action: &Action) -> Named<'_> {
         Action::Confirm(confirm) => named.volumes.extend(&confirm.unused),
         Action::TapeBackup(tape) => named.library = Some(&tape.library),
         Action::TapeRestore(tape) => named.library = Some(&tape.library),
-        Action::Transfer(transfer) => named.host = Some(&transfer.to),
+        Action::Transfer(transfer) => {
+            (named.host, named.transport) = (Some(&transfer.to), transfer.via.as_ref());
+        }
         _ => {}
     }
     named
@@ -49,6 +53,9 @@ pub(super) fn check<'a>(site: &Site, steps: impl Iterator<Item = &'a PlanStep>) 
             let library = site.libraries.get(id).ok_or_else(|| missing(format!("library '{id}'")))?;
             hosts.push(&library.host);
         }
+        if let Some(id) = named.transport.filter(|id| !site.transports.contains_key(*id)) {
+            return Err(missing(format!("transport '{id}'")));
+        }
         if let Some(host) = hosts.into_iter().find(|host| !site.hosts.contains_key(*host)) {
             return Err(missing(format!("host '{host}'")));
         }
@@ -65,6 +72,8 @@ pub(crate) fn part(site: &Site, steps: &BTreeMap<StepId, StepDeclaration>) -> Si
     let mut part = site.clone();
     part.volumes.retain(|id, _| volumes.contains(id));
     part.libraries.retain(|id, _| libraries.contains(id));
+    let transports: BTreeSet<&TransportId> = all().filter_map(|named| named.transport).collect();
+    part.transports.retain(|id, _| transports.contains(id));
     part.neighbours = neighbours(site, &part);
     let mut hosts: BTreeSet<&HostId> = steps.values().map(|step| &step.host).collect();
     hosts.extend(all().filter_map(|named| named.host));

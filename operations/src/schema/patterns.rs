@@ -3,7 +3,14 @@
 use crate::{
     ids::{COPY_GROUP_PATTERN, NAME_PATTERN, NAME_WANTED, is_copy_group, is_name},
     operation::{KEEP_PATTERN, KEEP_WANTED},
-    site::{CONNECT_PATTERN, CONNECT_WANTED, is_connect},
+    secret::{SECRET_PATTERN, SECRET_WANTED, is_secret_name},
+    site::{
+        CONNECT_PATTERN, CONNECT_WANTED, is_connect,
+        transport::{
+            ENDPOINT_PATTERN, ENDPOINT_WANTED, TRANSPORT_PATTERN, TRANSPORT_WANTED, is_endpoint,
+            is_transport_url,
+        },
+    },
     units::{PERIOD_PATTERN, PERIOD_WANTED, Period, SIZE_PATTERN, SIZE_WANTED, Size},
 };
 
@@ -21,14 +28,24 @@ pub(crate) struct Pattern {
 /// What a copy group looks like, in words.
 pub(crate) const COPY_GROUP_WANTED: &str = "a copy group, `group,device`, such as \"VG01,vol01\"";
 
-pub(crate) static PATTERNS: [Pattern; 6] = [
+pub(crate) static PATTERNS: [Pattern; 9] = [
     Pattern { text: NAME_PATTERN, wanted: NAME_WANTED, matches: is_name },
     Pattern { text: COPY_GROUP_PATTERN, wanted: COPY_GROUP_WANTED, matches: is_copy_group },
     Pattern { text: PERIOD_PATTERN, wanted: PERIOD_WANTED, matches: is_period },
     Pattern { text: SIZE_PATTERN, wanted: SIZE_WANTED, matches: is_size },
     Pattern { text: KEEP_PATTERN, wanted: KEEP_WANTED, matches: |text| text == "forever" || is_period(text) },
     Pattern { text: CONNECT_PATTERN, wanted: CONNECT_WANTED, matches: is_connect },
+    Pattern { text: SECRET_PATTERN, wanted: SECRET_WANTED, matches: is_secret_name },
+    Pattern { text: TRANSPORT_PATTERN, wanted: TRANSPORT_WANTED, matches: is_transport_url },
+    Pattern { text: ENDPOINT_PATTERN, wanted: ENDPOINT_WANTED, matches: is_endpoint },
 ];
+
+impl Pattern {
+    /// Whether what does not match it may hold a secret, so that it is not repeated.
+    pub(crate) fn may_hold_a_secret(&self) -> bool {
+        [SECRET_PATTERN, TRANSPORT_PATTERN].contains(&self.text)
+    }
+}
 
 fn digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()

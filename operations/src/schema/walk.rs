@@ -111,7 +111,11 @@ impl Walk {
 
     fn bad_pattern(&mut self, pattern: &Pattern, span: Span, text: &str, what: &str) {
         let help = (pattern.matches)(text.trim()).then(|| "remove the space around it".to_owned());
-        let message = format!("{what} cannot be '{}'", shown(text));
+        let message = if pattern.may_hold_a_secret() {
+            format!("{what} cannot be this")
+        } else {
+            format!("{what} cannot be '{}'", shown(text))
+        };
         self.problem(Problem::at(span, message).label(format!("expected {}", pattern.wanted)).help_if(help));
     }
 

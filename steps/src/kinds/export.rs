@@ -23,11 +23,14 @@ fn path(context: &Context<'_>) -> PathBuf {
 
 /// The name of a record's file: after the run, and of several in a run after what follows the kind in the step's name.
 pub(super) fn file_name(kind: &str, context: &Context<'_>) -> String {
+    format!("{kind}-{}{}.json", context.run, target(context))
+}
+
+/// Which of several records in a run this is about, as a part of a file's name.
+pub(super) fn target(context: &Context<'_>) -> String {
     let step = context.step.as_str();
-    match step.strip_prefix(context.action.kind()).and_then(|rest| rest.strip_prefix('-')) {
-        Some(target) => format!("{kind}-{}+{target}.json", context.run),
-        None => format!("{kind}-{}.json", context.run),
-    }
+    let target = step.strip_prefix(context.action.kind()).and_then(|rest| rest.strip_prefix('-'));
+    target.map(|target| format!("+{target}")).unwrap_or_default()
 }
 
 /// Writes a file whole or not at all, durably.
@@ -72,7 +75,7 @@ impl Step for Export {
         let digest = blake3::hash(&bytes).to_hex().to_string();
         Ok(Outcome {
             summary: format!("backup {}, {} bytes", record.id, bytes.len()),
-            facts: Facts { exported: Some(ExportFact { path, digest }), ..Facts::default() },
+            facts: Facts { exported: Some(ExportFact { path, digest, via: None }), ..Facts::default() },
             ..Outcome::default()
         })
     }

@@ -1,18 +1,19 @@
 //! import: enter an exported record into this host's catalog. Keyed by source host, original ID and the digest of what
 //! never changes: importing the same again changes nothing.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use resplit_operations::{
-    ids::BackupId,
+    ids::{BackupId, TransportId},
     record::{CatalogChange, ExportFile, Image, Medium, Record, Standing, TapeState},
 };
 use serde::{Deserialize, Serialize};
 
-use super::overwritten;
+use super::{overwritten, transfer};
 use crate::{
     context::Context,
     contract::{Intent, Obligation, Outcome, Preview, Probe, Step, Undo},
+    drivers::transfer as drivers,
     facts::Facts,
     failure::Failure,
 };
@@ -30,11 +31,31 @@ fn read(context: &Context<'_>) -> Result<ExportFile, Failure> {
     let received = context.facts.received.as_ref();
     let received = received.ok_or_else(|| Failure::permanent("this run has transferred nothing"))?;
     let path = &received.path;
-    let bytes = fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+    let bytes = match &received.via {
+        Some(via) => fetch(context, via, path)?,
+        None => fs::read(path).map_err(|error| Failure::io("read", path, &error))?,
+    };
     if blake3::hash(&bytes).to_hex().as_str() != received.digest {
-        return Err(Failure::permanent(format!("{} is not as it was sent", path.display())));
+        let via = received.via.as_ref().map(|via| format!(" over transport '{via}'")).unwrap_or_default();
+        let text =
+            format!("{}, received{via}, is not as it was sent ({} bytes)", path.display(), bytes.len());
+        return Err(Failure::permanent(text).with_help(format!("resplit resume {}", context.run)));
     }
     ExportFile::read(&bytes).map_err(|wrong| Failure::permanent(format!("{} {wrong}", path.display())))
+}
+
+/// What a transport has under a name.
+fn fetch(context: &Context<'_>, via: &TransportId, name: &Path) -> Result<Vec<u8>, Failure> {
+    let transport = transfer::transport(context, via)?;
+    let name = name.to_string_lossy();
+    let found = drivers::open(transport, context.work).and_then(|mut driver| driver.get(&name));
+    let missing = || {
+        Failure::permanent(format!("{name} is not there (any more)"))
+            .with_help(format!("resplit resume {}", context.run))
+    };
+    found
+        .and_then(|found| found.ok_or_else(missing))
+        .map_err(|failure| drivers::named(via, transport, failure))
 }
 
 /// The pair must still hold the image: an import says so.
@@ -93,7 +114,7 @@ impl Step for Import {
             let (medium, standing, entered) = (Medium::Disk, Standing::Current, context.clock.now());
             Record { id, origin: file.origin, medium, standing, lock: None, tape, entered }
         };
-        if let Some(received) = &context.facts.received {
+        if let Some(received) = context.facts.received.as_ref().filter(|received| received.via.is_none()) {
             intent.obligations.push(Obligation::RemoveStaging { path: received.path.clone() });
         }
         let note = Note { same: same.map(|record| record.id), record };

@@ -72,6 +72,7 @@ pub(crate) fn plan(steps: &[(Vec<usize>, On, Option<usize>)]) -> Plan {
         coordinator: "here".into(),
         site: Site {
             neighbours: [].into(),
+            transports: [].into(),
             hosts: [("here".into(), here)].into(),
             volumes: BTreeMap::new(),
             libraries: BTreeMap::new(),

@@ -21,7 +21,8 @@ fn received(exported: &Record, change: fn(&mut ExportFile)) -> World {
     let bytes = serde_json::to_vec(&file).unwrap();
     let path = world.directory.path().join("import.json");
     std::fs::write(&path, &bytes).unwrap();
-    world.facts.received = Some(ExportFact { path, digest: blake3::hash(&bytes).to_hex().to_string() });
+    world.facts.received =
+        Some(ExportFact { path, digest: blake3::hash(&bytes).to_hex().to_string(), via: None });
     world
 }
 

@@ -167,6 +167,7 @@ impl World {
             binding: Binding { pairs: [("v".into(), bound)].into(), ..Binding::default() },
             site: Site {
                 neighbours: [].into(),
+                transports: [].into(),
                 hosts: [("fileserver".into(), here.clone()), ("backupserver".into(), here)].into(),
                 volumes: [("v".into(), volume)].into(),
                 libraries: BTreeMap::new(),

@@ -353,7 +353,7 @@ impl Drop for Bed {
 }
 
 /// The address of a machine as another has it.
-fn address(from: &str, to: &str) -> Option<String> {
+pub(crate) fn address(from: &str, to: &str) -> Option<String> {
     let number = LINES.iter().position(|line| *line == (from, to) || *line == (to, from))?;
     let last = if LINES[number].0 == to { 1 } else { 2 };
     Some(format!("10.77.{number}.{last}"))

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, process::Stdio, thread::sleep, time::Duration};
 
-use crate::bed::{Bed, kill};
+use crate::bed::{Bed, address, kill};
 
 /// How long what passes by itself lasts: shorter than anybody takes to give a line up.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -77,15 +77,15 @@ impl Trouble {
             Self::RelayKilled => kill_all(&bed.processes("backup", &["--host backup agent"])),
             Self::OperatorCut => kill_all(&bed.processes("engine", &["ssh -T"])),
             Self::LinkBlinks => {
-                link(bed, "down");
+                link(bed, false);
                 sleep(MOMENT);
-                link(bed, "up");
+                link(bed, true);
             }
             Self::LinkDown => {
-                link(bed, "down");
+                link(bed, false);
                 kill_ssh(bed);
             }
-            Self::LinkSilent => link(bed, "down"),
+            Self::LinkSilent => link(bed, false),
             Self::Dropped => drop_packets(bed, "-A"),
             Self::Held => bed.cut("source", "backup"),
             Self::Killed(host) => kill_all(&bed.processes(host, &["engine", "--state"])),
@@ -96,7 +96,7 @@ impl Trouble {
     /// Passes; what passed by itself has.
     pub(crate) fn pass(self, bed: &Bed) {
         match self {
-            Self::LinkDown | Self::LinkSilent => link(bed, "up"),
+            Self::LinkDown | Self::LinkSilent => link(bed, true),
             Self::Dropped => drop_packets(bed, "-D"),
             Self::Held => bed.mend("source", "backup"),
             _ => {}
@@ -114,9 +114,12 @@ fn kill_all(pids: &[u32]) {
     }
 }
 
-/// Takes the source's end of its line to the backup server down, or up.
-fn link(bed: &Bed, to: &str) {
-    let done = bed.on("source", "ip").args(["link", "set", "to-backup", to]).status().unwrap();
+/// Takes the address off the source's end of its line to the backup server, or puts it back: what arrives is for nobody,
+/// and nothing leaves. (The device itself stays up: what carries its packets would end.)
+fn link(bed: &Bed, is_up: bool) {
+    let verb = if is_up { "add" } else { "del" };
+    let address = format!("{}/30", address("backup", "source").unwrap());
+    let done = bed.on("source", "ip").args(["addr", verb, &address, "dev", "to-backup"]).status().unwrap();
     assert!(done.success());
 }
 

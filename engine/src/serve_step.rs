@@ -80,7 +80,8 @@ fn check(engine: &Engine, request: &StepRequest) -> Result<(), Refusal> {
         Err(Refusal { kind: RefusalKind::BadRequest, failure })
     };
     if request.step.host != engine.host {
-        let text = format!("step {} is for host '{}', this is '{}'", key(request), request.step.host, engine.host);
+        let text =
+            format!("step {} is for host '{}', this is '{}'", key(request), request.step.host, engine.host);
         return refused(text, "resplit check --hosts");
     }
     let received = request.facts.received.as_ref().map(|received| &received.path);

@@ -368,7 +368,8 @@ fn lacking() -> Option<&'static str> {
     if programs.iter().any(|program| !Path::new("/usr").join(program).exists()) {
         return Some("ssh, sshd, socat or util-linux is not installed");
     }
-    let tried = Command::new("unshare").args(["--net", "--uts", "--mount", "true"]).stderr(Stdio::null()).status();
+    let tried =
+        Command::new("unshare").args(["--net", "--uts", "--mount", "true"]).stderr(Stdio::null()).status();
     if !Path::new("/dev/net/tun").exists() || !tried.is_ok_and(|status| status.success()) {
         return Some("no network can be made here");
     }

@@ -235,7 +235,8 @@ fn assert_end(bed: &Bed, act: Act) {
         Act::Restore => (bed.path("source", "documents"), bed.path("source", "as-it-was")),
         Act::Backup => {
             let pairs = json(bed, &["pair", "status"]);
-            let newest = pairs.as_array().unwrap().iter().max_by_key(|pair| pair["state"]["backed_up"].as_u64());
+            let newest =
+                pairs.as_array().unwrap().iter().max_by_key(|pair| pair["state"]["backed_up"].as_u64());
             let secondary = newest.unwrap()["pair"]["secondary"].as_str().unwrap().to_owned();
             (std::path::Path::new(&secondary).join("data"), bed.path("source", "documents"))
         }

@@ -8,9 +8,9 @@ use crate::{
     trouble::{self, Trouble},
 };
 
-/// One of so many points is tried, unless all are asked for; of those that wait for a line to be given up, fewer.
-const SAMPLE: u64 = 24;
-const SAMPLE_OF_SLOW: u64 = 90;
+/// One of so many points is tried, drawn by a seed, unless all are asked for; of those that wait for a line to be given up, fewer.
+const SAMPLE: u64 = 32;
+const SAMPLE_OF_SLOW: u64 = 96;
 
 fn points(of: &Undisturbed) -> Vec<Point> {
     let act = of.act;
@@ -43,7 +43,8 @@ fn is_wanted(point: &Point) -> bool {
 fn whatever_befalls_a_line_or_a_machine_what_began_is_finished_once() {
     let began = Instant::now();
     let of = each(&[Act::Backup, Act::Restore], |act| undisturbed(*act));
-    let of: Vec<_> = of.into_iter().filter_map(|ended| ended.unwrap_or_else(|text| panic!("{text}"))).collect();
+    let of: Vec<_> =
+        of.into_iter().filter_map(|ended| ended.unwrap_or_else(|text| panic!("{text}"))).collect();
     let points: Vec<_> = of.iter().flat_map(points).filter(is_wanted).collect();
     let came = each(&points, |point| attempt(point, of.iter().find(|of| of.act == point.act).unwrap()));
     let mut rows: BTreeMap<(String, String), [u32; 5]> = BTreeMap::new();

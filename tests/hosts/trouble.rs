@@ -35,7 +35,8 @@ pub(crate) enum Trouble {
 /// All of them that are tried at every step.
 pub(crate) fn all() -> Vec<Trouble> {
     use Trouble::{
-        Dropped, Held, Killed, LinkBlinks, LinkDown, LinkSilent, OperatorCut, Rebooted, RelayKilled, SshKilled,
+        Dropped, Held, Killed, LinkBlinks, LinkDown, LinkSilent, OperatorCut, Rebooted, RelayKilled,
+        SshKilled,
     };
     let mut all = vec![SshKilled, RelayKilled, OperatorCut, LinkBlinks, LinkDown, LinkSilent, Held];
     all.extend(["source", "backup"].into_iter().flat_map(|host| [Killed(host), Rebooted(host)]));

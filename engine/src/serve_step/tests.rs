@@ -281,7 +281,10 @@ async fn a_step_for_another_host_is_refused_and_nothing_is_noted() {
     let mut other = request(&["ok", "a"], 1, 5);
     other.step.host = "backupserver".into();
     let refusal = serve(&bench.engine, other).unwrap_err();
-    assert!(refusal.failure.message.contains("is for host 'backupserver', this is 'fileserver'"), "{refusal:?}");
+    assert!(
+        refusal.failure.message.contains("is for host 'backupserver', this is 'fileserver'"),
+        "{refusal:?}"
+    );
     assert_eq!(rows::get::<ServedRow>(&bench.engine.store, "documents-1/hook").unwrap(), None);
     assert!(bench.commands.ran().is_empty() && !bench.engine.serving.is_busy());
 }
@@ -291,7 +294,8 @@ async fn an_import_of_what_was_not_sent_here_is_refused_and_it_stays() {
     let bench = Bench::new();
     let precious = bench.directory.path().join("documents/a.txt");
     let staging = bench.engine.directories.staging.clone();
-    for path in [precious.clone(), staging.join("../../documents/a.txt"), staging.join(".."), staging.clone()] {
+    for path in [precious.clone(), staging.join("../../documents/a.txt"), staging.join(".."), staging.clone()]
+    {
         let mut import = request(&[], 1, 5);
         import.step.action = Action::Import(resplit_operations::action::Nothing {});
         import.facts.received = Some(ExportFact { path, digest: String::new() });

@@ -24,7 +24,9 @@ use tokio::{
 };
 
 /// How long an answer may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long one is waited for that may never come.
+const MOMENT: Duration = Duration::from_millis(20);
 
 pub(crate) struct EngineBed {
     pub directory: TempDir,
@@ -69,16 +71,28 @@ impl EngineBed {
         Client::of(&self.state)
     }
 
-    /// Writes bytes as they are, and reads the answer, which must end.
+    /// Writes a whole request, and reads the answer, which must end.
     pub(crate) fn send(&self, bytes: &[u8]) -> Vec<u8> {
+        self.exchange(bytes, LIMIT)
+    }
+
+    /// Writes what may lack its end: if nothing is answered for a moment, whoever asked goes away.
+    pub(crate) fn send_damaged(&self, bytes: &[u8]) -> Vec<u8> {
+        self.exchange(bytes, MOMENT)
+    }
+
+    fn exchange(&self, bytes: &[u8], patience: Duration) -> Vec<u8> {
         self.runtime.block_on(async {
             let mut stream = socket::connect(&self.state).await.unwrap();
             // An engine that has heard enough may close before all is written.
             let _ = stream.write_all(bytes).await;
-            let _ = stream.shutdown().await;
             let mut answer = Vec::new();
-            let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
-            assert!(read.is_ok(), "no end of the answer");
+            let mut ended = tokio::time::timeout(patience, stream.read_to_end(&mut answer)).await.is_ok();
+            if !ended && patience < LIMIT {
+                let _ = stream.shutdown().await;
+                ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await.is_ok();
+            }
+            assert!(ended, "no end of the answer");
             answer
         })
     }

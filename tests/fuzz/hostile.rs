@@ -115,7 +115,11 @@ fn absurd_sizes() {
     // The engine may close before all of it is written, and then its words are lost.
     assert!(answer.is_empty() || status(&answer) == 413, "{}", String::from_utf8_lossy(&answer));
     let deep = [b"[".repeat(200_000), b"]".repeat(200_000)].concat();
-    refused(&bed, &bed.ask("POST", "/v1/steps", &deep), "recursion limit");
+    refused(&bed, &bed.ask("POST", "/v1/steps", &deep), "JSON");
+    let quoted =
+        bed.ask("POST", "/v1/steps", format!("{{\"attempt\": \"{}\"}}", "x".repeat(1 << 20)).as_bytes());
+    assert!(quoted.len() < 4096, "it says {} bytes", quoted.len());
+    refused(&bed, &quoted, "JSON");
     let mut many = to_value(lease()).unwrap();
     many["resources"] = json!(vec![json!([{ "volume": "../escaped" }, 0]); 1000]);
     let answer = bed.ask("POST", "/v1/leases", &to_vec(&many).unwrap());

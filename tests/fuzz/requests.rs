@@ -102,15 +102,19 @@ fn requests_to_an_engine() {
         let answer = match rng.u8(..8) {
             0 => {
                 let whole = request(method, target, body.to_string().as_bytes());
-                bed.send(&mutate::bytes(&whole, &tokens, rng))
+                bed.send_damaged(&mutate::bytes(&whole, &tokens, rng))
             }
             1 => bed.ask(method, target, &mutate::bytes(body.to_string().as_bytes(), &tokens, rng)),
             2 => {
                 let target =
                     mutate::bytes(target.as_bytes(), &["..%2f..%2f", "%00", "%zz", "//", "&", "="], rng);
-                bed.ask(method, &String::from_utf8_lossy(&target), body.to_string().as_bytes())
+                bed.send_damaged(&request(
+                    method,
+                    &String::from_utf8_lossy(&target),
+                    body.to_string().as_bytes(),
+                ))
             }
-            3 => bed.send(&frames(rng)),
+            3 => bed.send_damaged(&frames(rng)),
             _ => {
                 mutate::json(&mut body, rng);
                 bed.ask(method, target, body.to_string().as_bytes())

@@ -3,7 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod program;
 pub(crate) mod recovery;
-mod site;
+pub(crate) mod site;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! with the names of some benchmarks, or all of them. Files go to `RESPLIT_BENCH_DIR`, or the current directory.
 
 mod engine;
+mod hosts;
 mod image;
 mod media;
 mod pairs;
@@ -17,13 +18,14 @@ use std::{
 
 type Benchmark = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const ALL: [(&str, Benchmark); 10] = [
+const ALL: [(&str, Benchmark); 11] = [
     ("store", store::run),
     ("engine-chain", engine::chain::run),
     ("engine-memory", engine::chain::memory),
     ("engine-layers", engine::recovery::layers),
     ("engine-unfinished", engine::recovery::unfinished),
     ("engine-program", engine::program::run),
+    ("hosts", hosts::run),
     ("pairs", |scratch| Ok(pairs::run(scratch)?)),
     ("streams", |scratch| streams::run(scratch)),
     ("image", |scratch| Ok(image::run(scratch)?)),

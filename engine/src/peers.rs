@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use resplit_operations::{
@@ -14,7 +14,7 @@ use resplit_operations::{
     site::{Host, Reach, Site},
 };
 use resplit_steps::{
-    context::Peers,
+    context::{Peers, Work},
     failure::{Failure, FailureClass},
 };
 use tokio::runtime::Handle;
@@ -144,7 +144,7 @@ impl PeerEngines {
     }
 
     /// Asks the engine of another host for what may be asked twice: one that is killed over it is started, and asked
-    /// again. One that refuses, or that an operator has to see to, is not.
+    /// again. One that refuses, or that an operator has to see to, is not. A failure says whether it was reached.
     pub(crate) async fn ask<T, F>(
         &self,
         site: &Site,
@@ -161,13 +161,21 @@ impl PeerEngines {
                     Err(ClientError::NotRunning(_) | ClientError::Broken(_)) => {}
                     answered => return answered.map_err(failures::of_client),
                 },
-                Err(failure) if failure.class == FailureClass::Refused => return Err(failure),
+                Err(failure) if failure.class == FailureClass::Refused => {
+                    return Err(failure.of_unreached_host());
+                }
                 Err(_) => {}
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        question(self.client(site, host).await?).await.map_err(failures::of_client)
+        let client = self.client(site, host).await.map_err(Failure::of_unreached_host)?;
+        question(client).await.map_err(|error| match error {
+            ClientError::NotRunning(_) | ClientError::Broken(_) | ClientError::Away(_) => {
+                failures::of_client(error).of_unreached_host()
+            }
+            error => failures::of_client(error),
+        })
     }
 }
 
@@ -185,13 +193,36 @@ pub(crate) struct StepPeers<'a> {
     pub engines: &'a PeerEngines,
     pub site: &'a Site,
     pub handle: Handle,
+    pub work: &'a Work,
+}
+
+impl StepPeers<'_> {
+    /// Asks as long as the site says that a host on another machine is waited for.
+    async fn ask_patiently<T, F>(&self, host: &HostId, question: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let far = self.site.hosts.get(host).filter(|_| self.engines.is_far(self.site, host));
+        let wait = far.map(|far| far.wait().duration()).unwrap_or_default();
+        let since = Instant::now();
+        loop {
+            match self.engines.ask(self.site, host, &question).await {
+                Err(failure)
+                    if failure.unreached
+                        && failure.class != FailureClass::Refused
+                        && since.elapsed() < wait
+                        && !self.work.is_cancelled() => {}
+                asked => return asked,
+            }
+        }
+    }
 }
 
 impl Peers for StepPeers<'_> {
     fn send_file(&self, to: &HostId, name: &str, bytes: &[u8], digest: &str) -> Result<PathBuf, Failure> {
         self.handle.block_on(async {
             let place = async |client: Client| client.place(name, digest, bytes.to_vec()).await;
-            self.engines.ask(self.site, to, place).await
+            self.ask_patiently(to, place).await
         })
     }
 }

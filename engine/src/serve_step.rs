@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use resplit_operations::ids::RunId;
+use resplit_operations::{action::Action, ids::RunId};
 use resplit_steps::{
     context::{Progress, Work},
     failure::Failure,
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     engine::Engine,
     failures,
-    protocol::{Recovery, Refusal, StepEnd, StepMessage, StepRequest},
+    protocol::{Recovery, Refusal, RefusalKind, StepEnd, StepMessage, StepRequest},
     rows::{self, ServedRow, ServedState},
     run::{
         attempt::{Ended, attempt},
@@ -72,11 +72,36 @@ fn key(request: &StepRequest) -> String {
     format!("{}/{}", request.run, request.step.id)
 }
 
+/// Refuses what is not for this host, or would have it read and remove what it has not received.
+fn check(engine: &Engine, request: &StepRequest) -> Result<(), Refusal> {
+    let refused = |text: String, help: &str| {
+        tracing::warn!(run = %request.run, step = %request.step.id, "refused: {text}");
+        let failure = Failure::refused(text).with_help(help);
+        Err(Refusal { kind: RefusalKind::BadRequest, failure })
+    };
+    if request.step.host != engine.host {
+        let text =
+            format!("step {} is for host '{}', this is '{}'", key(request), request.step.host, engine.host);
+        return refused(text, "resplit check --hosts");
+    }
+    let received = request.facts.received.as_ref().map(|received| &received.path);
+    if let (Action::Import(_), Some(path)) = (&request.step.action, received) {
+        let is_own = path.file_name().is_some() && path.parent() == Some(&engine.directories.staging);
+        if !is_own {
+            let staging = engine.directories.staging.display();
+            let text = format!("{} is not what was sent to this host, which is in {staging}", path.display());
+            return refused(text, "resplit check --hosts");
+        }
+    }
+    Ok(())
+}
+
 /// Runs, attaches to, or answers a step; the receiver gets its progress, and how it ended.
 pub(crate) fn serve(
     engine: &Arc<Engine>,
     request: StepRequest,
 ) -> Result<mpsc::Receiver<StepMessage>, Refusal> {
+    check(engine, &request)?;
     let key = key(&request);
     // One that ends is in the store before it leaves the map: under the map's lock it is in one of them.
     let mut map = engine.serving.map();

@@ -55,7 +55,8 @@ impl Task {
     ) -> T {
         let reserve =
             || if peek { resplit_operations::ids::BackupId(engine.next_backup()) } else { engine.reserve() };
-        let peers = StepPeers { engines: &engine.peers, site: &self.site, handle: Handle::current() };
+        let (engines, handle) = (&engine.peers, Handle::current());
+        let peers = StepPeers { engines, site: &self.site, handle, work: &self.work };
         with(&Context {
             operation: &self.operation,
             purpose: self.purpose,

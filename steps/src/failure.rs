@@ -35,6 +35,9 @@ pub struct Failure {
     /// What was measured of the window that it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Whether a host could not be reached, so that nothing can be said of it but that: whoever runs the step parks it.
+    #[serde(skip)]
+    pub unreached: bool,
 }
 
 impl fmt::Display for Failure {
@@ -45,7 +48,7 @@ impl fmt::Display for Failure {
 
 impl Failure {
     fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), help: None, window: None }
+        Self { class, message: message.into(), help: None, window: None, unreached: false }
     }
 
     /// It would fail again.
@@ -77,6 +80,13 @@ impl Failure {
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Since a host could not be reached.
+    #[must_use]
+    pub const fn of_unreached_host(mut self) -> Self {
+        self.unreached = true;
         self
     }
 

@@ -123,7 +123,7 @@ impl Bed {
     pub(crate) fn on(&self, host: &str, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         let pid = self.machine(host).holder.id().to_string();
-        command.args(["--net", "--uts", "--target", &pid, "--", program]).stdin(Stdio::null());
+        command.args(["--net", "--uts", "--mount", "--target", &pid, "--", program]).stdin(Stdio::null());
         command
     }
 
@@ -193,6 +193,24 @@ impl Bed {
     /// Mends it.
     pub(crate) fn mend(&self, from: &str, to: &str) {
         kill(self.wire_between(from, to), "CONT");
+    }
+
+    /// Ends whatever runs on a machine, and its sshd; what it is, and its lines, stay.
+    pub(crate) fn end_all(&mut self, host: &str) {
+        self.stop_sshd(host);
+        let holder = self.machine(host).holder.id();
+        let carries = |pid: u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("socat")
+        };
+        wait_for("everything there to end", || {
+            let all = self.processes(host, &[]).into_iter();
+            let left: Vec<u32> = all.filter(|pid| *pid != holder && !carries(*pid)).collect();
+            for pid in &left {
+                kill(*pid, "KILL");
+            }
+            left.is_empty()
+        });
     }
 
     fn wire_between(&self, from: &str, to: &str) -> u32 {
@@ -291,7 +309,7 @@ impl Bed {
     }
 
     /// The ends of the logs of all engines, for a test that fails.
-    fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let mut all = String::new();
         for host in HOSTS {
             for name in ["state/engine.log", "sshd.log"] {
@@ -335,7 +353,7 @@ impl Drop for Bed {
 }
 
 /// The address of a machine as another has it.
-fn address(from: &str, to: &str) -> Option<String> {
+pub(crate) fn address(from: &str, to: &str) -> Option<String> {
     let number = LINES.iter().position(|line| *line == (from, to) || *line == (to, from))?;
     let last = if LINES[number].0 == to { 1 } else { 2 };
     Some(format!("10.77.{number}.{last}"))
@@ -350,7 +368,8 @@ fn lacking() -> Option<&'static str> {
     if programs.iter().any(|program| !Path::new("/usr").join(program).exists()) {
         return Some("ssh, sshd, socat or util-linux is not installed");
     }
-    let tried = Command::new("unshare").args(["--net", "--uts", "true"]).stderr(Stdio::null()).status();
+    let tried =
+        Command::new("unshare").args(["--net", "--uts", "--mount", "true"]).stderr(Stdio::null()).status();
     if !Path::new("/dev/net/tun").exists() || !tried.is_ok_and(|status| status.success()) {
         return Some("no network can be made here");
     }
@@ -362,7 +381,8 @@ fn lacking() -> Option<&'static str> {
 /// A process that holds the namespaces of a machine with this name.
 fn hold(name: &str) -> Child {
     let mut holder = Command::new("unshare")
-        .args(["--net", "--uts", "sh", "-c", "hostname \"$0\"; echo; read _", name])
+        .args(["--net", "--uts", "--mount", "--propagation", "private"])
+        .args(["sh", "-c", "hostname \"$0\"; echo; read _", name])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -9,6 +9,10 @@
 
 mod cases;
 mod chaos;
+#[path = "../support/exists.rs"]
+mod exists;
+#[path = "../support/many.rs"]
+mod many;
 mod matrix;
 #[path = "../outside/mounted.rs"]
 mod mounted;

@@ -1,56 +1,15 @@
 //! All points, some at a time; and a table of what came of them.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    fmt::Write as _,
-    io::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeMap, env, fmt::Write as _, io::Write as _, time::Instant};
 
 use crate::{
     cases,
+    many::{drawn, each},
     point::{Came, Order, Point, Undisturbed, attempt, undisturbed},
 };
 
-/// How many are at work at once for each processor: most of the time they wait for a disk.
-const AT_ONCE: usize = 2;
 /// One of so many points is tried, unless all are asked for.
 const SAMPLE: u64 = 3;
-/// What decides which.
-const SEED: u64 = 20_261_120;
-
-/// Does all of this, some at a time; what panicked is its message.
-fn each<T: Sync, R: Send>(work: &[T], to: impl Fn(&T) -> R + Sync) -> Vec<Result<R, String>> {
-    let next = Mutex::new(0..work.len());
-    let done: Mutex<BTreeMap<usize, Result<R, String>>> = Mutex::default();
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE * processors {
-            scope.spawn(|| {
-                loop {
-                    let Some(index) = next.lock().unwrap().next() else { return };
-                    let ended = catch_unwind(AssertUnwindSafe(|| to(&work[index]))).map_err(|panic| {
-                        let text = panic.downcast_ref::<String>().cloned();
-                        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                            .unwrap_or_default()
-                    });
-                    done.lock().unwrap().insert(index, ended);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap().into_values().collect()
-}
-
-/// A number that a text and the seed decide.
-fn drawn(text: &str) -> u64 {
-    let hash = blake3::hash(format!("{SEED} {text}").as_bytes());
-    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap())
-}
 
 fn is_soak() -> bool {
     env::var_os("RESPLIT_SOAK").is_some()

@@ -1,6 +1,14 @@
 //! Sites that are measured, and an engine of theirs within this process.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use resplit_engine::{
     definitions,
@@ -78,13 +86,17 @@ pub(super) fn compiled(place: &Path, operation: &str) -> Result<Plan, Box<dyn Er
 }
 
 /// As many threads as an engine has.
-pub(super) fn runtime() -> std::io::Result<Runtime> {
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 /// Opens the engine of the host `here`. Nothing runs yet.
 pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
-    let program = env::current_exe()?;
+    open_with(place, env::current_exe()?)
+}
+
+/// The same, which starts the engines of other hosts with this program.
+pub(crate) fn open_with(place: &Path, program: PathBuf) -> Result<Offer, Box<dyn Error>> {
     let state = place.join("state");
     fs::create_dir_all(&state)?;
     let build = "bench".to_owned();
@@ -103,7 +115,7 @@ pub(super) fn open(place: &Path) -> Result<Offer, Box<dyn Error>> {
 }
 
 /// Starts a run.
-pub(super) async fn submit(offer: &Offer, plan: Plan) -> Result<RunId, Box<dyn Error>> {
+pub(crate) async fn submit(offer: &Offer, plan: Plan) -> Result<RunId, Box<dyn Error>> {
     let submit = Submit { plan, options: RunOptions::default(), measure: false };
     Ok(offer.submit(submit).await.map_err(|refusal| refusal.failure)?.run)
 }

@@ -61,10 +61,19 @@ pub(crate) async fn attempt(
                 (Known::InDoubt(first), FailureClass::Cancelled) if !task.work.is_cancelled() => {
                     Known::StillInDoubt(first)
                 }
+                (_, _) if failure.unreached && !task.work.is_cancelled() => {
+                    return (StepEnd::Parked { question: out_of_reach(&failure), unreachable: true }, again);
+                }
                 (_, _) => return (StepEnd::Failed { failure }, again),
             },
         };
     }
+}
+
+/// A host that cannot be reached is not a dead one: what is asked of an operator.
+pub(crate) fn out_of_reach(failure: &Failure) -> String {
+    let help = failure.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    format!("{}{help}: is it back? answer redo to ask again", failure.message)
 }
 
 /// What was asked about is never to be asked about first.

@@ -12,7 +12,7 @@ use resplit_operations::{
 use resplit_steps::{
     contract::{Intent, Obligation},
     drivers::command::CommandState,
-    facts::Facts,
+    facts::{ExportFact, Facts},
     failure::FailureClass,
 };
 
@@ -273,4 +273,35 @@ async fn names_that_lead_elsewhere_are_refused() {
     assert!(bench.offer().place("a.json".to_owned(), "0".to_owned(), b"x".to_vec()).await.is_err());
     assert!(bench.commands.ran().is_empty());
     assert!(!bench.directory.path().join("state/staging/a.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_for_another_host_is_refused_and_nothing_is_noted() {
+    let bench = Bench::new();
+    let mut other = request(&["ok", "a"], 1, 5);
+    other.step.host = "backupserver".into();
+    let refusal = serve(&bench.engine, other).unwrap_err();
+    assert!(
+        refusal.failure.message.contains("is for host 'backupserver', this is 'fileserver'"),
+        "{refusal:?}"
+    );
+    assert_eq!(rows::get::<ServedRow>(&bench.engine.store, "documents-1/hook").unwrap(), None);
+    assert!(bench.commands.ran().is_empty() && !bench.engine.serving.is_busy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_what_was_not_sent_here_is_refused_and_it_stays() {
+    let bench = Bench::new();
+    let precious = bench.directory.path().join("documents/a.txt");
+    let staging = bench.engine.directories.staging.clone();
+    for path in [precious.clone(), staging.join("../../documents/a.txt"), staging.join(".."), staging.clone()]
+    {
+        let mut import = request(&[], 1, 5);
+        import.step.action = Action::Import(resplit_operations::action::Nothing {});
+        import.facts.received = Some(ExportFact { path, digest: String::new() });
+        let refusal = serve(&bench.engine, import).unwrap_err();
+        assert!(refusal.failure.message.contains("is not what was sent to this host"), "{refusal:?}");
+    }
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "one");
+    assert!(rows::scan::<ServedRow>(&bench.engine.store, "").unwrap().is_empty());
 }

@@ -88,6 +88,9 @@ pub async fn serve<S: Service>(
 /// without a word is let go.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 const ALIVE_WITHIN: Duration = Duration::from_secs(20);
+/// How long a connection may say nothing at all: a line that was cut before its first request is not kept for ever, since
+/// nothing else would ever be written to it that finds it cut.
+const SILENT_FOR: Duration = Duration::from_secs(30);
 /// How much may be on its way: of one stream, and of all.
 const STREAM_WINDOW: u32 = 4 << 20;
 const WHOLE_WINDOW: u32 = 16 << 20;
@@ -109,6 +112,14 @@ fn protocols() -> auto::Builder<TokioExecutor> {
 
 /// One connection, until the client or a stop ends it.
 async fn converse(stream: UnixStream, router: Router, stopping: Stopping) {
+    let spoke = tokio::select! {
+        spoke = tokio::time::timeout(SILENT_FOR, stream.readable()) => spoke.is_ok(),
+        () = stopping.clone().wait() => true,
+    };
+    if !spoke {
+        tracing::debug!("a connection was closed on which nothing was asked");
+        return;
+    }
     let service = TowerToHyperService::new(router);
     let builder = protocols();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

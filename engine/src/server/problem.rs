@@ -8,6 +8,9 @@ use resplit_steps::failure::Failure;
 
 use crate::protocol::{Refusal, RefusalKind};
 
+/// The most that is said of a request that makes no sense, in characters: what it quotes may be anything.
+const LONGEST_QUOTE: usize = 1000;
+
 /// A refusal and its HTTP status.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -16,8 +19,14 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The request makes no sense.
+    /// The request makes no sense. What is quoted of it is shortened, and noted.
     pub(super) fn bad(status: StatusCode, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_QUOTE) {
+            text.truncate(end);
+            text.push_str("...");
+        }
+        tracing::warn!("refused a request: {}", text.escape_debug());
         let refusal = Refusal { kind: RefusalKind::BadRequest, failure: Failure::permanent(text) };
         Self { status, refusal }
     }

@@ -23,6 +23,8 @@ impl ExportFile {
     pub const FORMAT: u32 = 1;
     /// The largest file that is read, in bytes. A record has some hundred bytes for each volume and fuzzy file.
     pub const MOST_BYTES: usize = 16 << 20;
+    /// The most that is quoted of it in an error, in characters.
+    const LONGEST_QUOTE: usize = 200;
     /// The longest name of a run.
     const LONGEST_RUN: usize = 200;
 
@@ -48,7 +50,11 @@ impl ExportFile {
         if bytes.len() > Self::MOST_BYTES {
             return Err(format!("has {} bytes, which no exported record has", bytes.len()));
         }
-        let none = |error| format!("is not an exported record: {error}");
+        let none = |error: serde_json::Error| {
+            // It may quote the file, which may be anything.
+            let shown: String = error.to_string().chars().take(Self::LONGEST_QUOTE).collect();
+            format!("is not an exported record: {}", shown.escape_debug())
+        };
         let version: Version = serde_json::from_slice(bytes).map_err(none)?;
         if version.format != Self::FORMAT {
             return Err(format!("has format {}, this resplit reads {}", version.format, Self::FORMAT));
@@ -146,6 +152,8 @@ mod tests {
         let wrong = |bytes: &[u8]| ExportFile::read(bytes).unwrap_err();
         assert!(wrong(b"").starts_with("is not an exported record"));
         assert!(wrong(b"{}").contains("missing field `format`"));
+        let quoted = wrong(format!("{{\"format\": \"\\u001b{}\"}}", "x".repeat(9000)).as_bytes());
+        assert!(quoted.len() < 300 && !quoted.contains('\u{1b}'), "{quoted}");
         assert_eq!(wrong(b"{\"format\": 9}"), "has format 9, this resplit reads 1");
         assert!(wrong(&vec![b' '; ExportFile::MOST_BYTES + 1]).contains("bytes, which no"));
         for name in ["../etc", "", "a/b", "-x", "a\u{1b}[2J"] {

@@ -16,7 +16,7 @@ fn served(bed: &Bed, directory: &Path) -> (Server, String) {
     fs::copy(bed.path("key.pub"), bed.path("authorized")).unwrap();
     // It ends in the middle of what it is told when it is told to.
     let script = format!(
-        "if [ -e '{}' ]; then head -c 700 | /usr/lib/openssh/sftp-server; else exec /usr/lib/openssh/sftp-server; fi\n",
+        "if [ -e '{}' ]; then dd bs=1 count=700 status=none | /usr/lib/openssh/sftp-server; else exec /usr/lib/openssh/sftp-server; fi\n",
         bed.path("dies").display()
     );
     fs::write(bed.path("subsystem"), script).unwrap();

@@ -48,7 +48,7 @@ impl EngineBed {
         let peers =
             PeerEngines::new(program.clone(), directory.path().join("site"), "fuzz".to_owned(), false, None);
         let parts = Parts {
-            drivers: drivers(&program, &state, &host),
+            drivers: drivers(&program, &state, &host, &peers),
             host,
             state: state.clone(),
             windows: Arc::new(Windows::new(program, Vec::new())),
@@ -140,5 +140,5 @@ pub(crate) fn status(answer: &[u8]) -> u16 {
 pub(crate) fn site() -> Site {
     use resplit_operations::site::Host;
     let hosts = ["source", "backup"].map(|name| (name.into(), Host::local("state")));
-    Site { hosts: hosts.into(), volumes: [].into(), neighbours: [].into(), libraries: [].into() }
+    Site { hosts: hosts.into(), ..Site::default() }
 }

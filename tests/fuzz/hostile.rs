@@ -73,7 +73,7 @@ fn a_step_of_another_host_and_a_file_that_was_not_sent() {
     fs::write(&precious, "kept").unwrap();
     let mut stolen = step();
     let digest = blake3::hash(b"kept").to_hex().to_string();
-    stolen.facts.received = Some(ExportFact { path: precious.clone(), digest });
+    stolen.facts.received = Some(ExportFact { path: precious.clone(), digest, via: None });
     let answer = bed.ask("POST", "/v1/steps", &to_vec(&stolen).unwrap());
     refused(&bed, &answer, "is not what was sent to this host");
     assert_eq!(fs::read_to_string(precious).unwrap(), "kept");

@@ -298,7 +298,7 @@ async fn an_import_of_what_was_not_sent_here_is_refused_and_it_stays() {
     {
         let mut import = request(&[], 1, 5);
         import.step.action = Action::Import(resplit_operations::action::Nothing {});
-        import.facts.received = Some(ExportFact { path, digest: String::new() });
+        import.facts.received = Some(ExportFact { path, digest: String::new(), via: None });
         let refusal = serve(&bench.engine, import).unwrap_err();
         assert!(refusal.failure.message.contains("is not what was sent to this host"), "{refusal:?}");
     }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     error::Error,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -83,7 +84,7 @@ fn state(place: &Path, host: &HostId) -> PathBuf {
 fn write(place: &Path, names: &[HostId]) -> Result<(), Box<dyn Error>> {
     let mut text = "hosts:\n  here: { connect: local, state: state }\n".to_owned();
     for name in names {
-        text += &format!("  {name}: {{ connect: local, state: state-{name} }}\n");
+        let _ = writeln!(text, "  {name}: {{ connect: local, state: state-{name} }}");
     }
     fs::create_dir_all(place.join("operations"))?;
     Ok(fs::write(place.join("site.yaml"), text + "volumes: {}\n")?)

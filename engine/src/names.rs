@@ -1,10 +1,10 @@
 //! Names that come through the socket and become parts of file names and keys. What is declared was checked when it was
 //! read; what a plan or a request brings is checked here.
 
-use resplit_operations::plan::Plan;
+use resplit_operations::plan::{Plan, Resource};
 use resplit_steps::failure::Failure;
 
-use crate::protocol::{Refusal, RefusalKind};
+use crate::protocol::{LeaseRequest, Refusal, RefusalKind};
 
 /// The longest of them, a run's: an operation's name, what the run is for, and the moment.
 const LONGEST: usize = 200;
@@ -18,6 +18,14 @@ pub(crate) fn check(what: &str, name: &str) -> Result<(), Refusal> {
     let shown: String = name.chars().take(LONGEST).collect();
     let failure = Failure::refused(format!("'{}' is not the name of {what}", shown.escape_default()));
     Err(Refusal { kind: RefusalKind::BadRequest, failure })
+}
+
+/// Refuses leases of what has no such name.
+pub(crate) fn check_resources(request: &LeaseRequest) -> Result<(), Refusal> {
+    request.resources.iter().try_for_each(|(resource, _)| match resource {
+        Resource::Volume(volume) => check("a volume", volume.as_str()),
+        Resource::Drive(library) => check("a library", library.as_str()),
+    })
 }
 
 /// Refuses a plan with such a name.

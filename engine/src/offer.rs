@@ -351,6 +351,7 @@ impl Service for Offer {
     async fn lease(&self, request: LeaseRequest) -> Reply<LeaseReply> {
         self.0.check_writable()?;
         names::check("a run", request.run.as_str())?;
+        names::check_resources(&request)?;
         forget::remember_far(&self.0, &request)?;
         let reply = self.0.give_lease(&request)?;
         if let LeaseReply::Held { by, .. } = &reply

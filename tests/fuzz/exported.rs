@@ -71,7 +71,7 @@ fn exported_records() {
                 assert_sound(&file);
             }
             Err(wrong) => {
-                assert!(!wrong.is_empty() && wrong.len() < 1000 && !wrong.contains('\u{1b}'), "{wrong}")
+                assert!(!wrong.is_empty() && wrong.len() < 1000 && !wrong.contains('\u{1b}'), "{wrong}");
             }
         }
     });

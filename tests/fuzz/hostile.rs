@@ -3,7 +3,7 @@
 use std::fs;
 
 use resplit_engine::{protocol::EnterRequest, server::LARGE_BODY};
-use resplit_operations::{ids::CopyGroup, record::ExportFile};
+use resplit_operations::{ids::CopyGroup, plan::Resource, record::ExportFile};
 use resplit_steps::facts::ExportFact;
 use serde_json::{json, to_value, to_vec};
 
@@ -124,6 +124,9 @@ fn absurd_sizes() {
     many["resources"] = json!(vec![json!([{ "volume": "../escaped" }, 0]); 1000]);
     let answer = bed.ask("POST", "/v1/leases", &to_vec(&many).unwrap());
     assert_ne!(status(&answer), 500, "{}", String::from_utf8_lossy(&answer));
+    let mut long = lease();
+    long.resources = vec![(Resource::Volume("x".repeat(9000).as_str().into()), 1)];
+    refused(&bed, &bed.ask("POST", "/v1/leases", &to_vec(&long).unwrap()), "is not the name of a volume");
     let head = "x: ".to_owned() + &"y".repeat(1 << 20);
     let answer = bed.send(&[b"GET /v1/info HTTP/1.1\r\n", head.as_bytes(), b"\r\n\r\n"].concat());
     assert!(answer.is_empty() || status(&answer) == 431, "{}", String::from_utf8_lossy(&answer));

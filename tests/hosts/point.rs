@@ -261,7 +261,7 @@ fn assert_clean(bed: &Bed) {
     wait_for("no relay without its ssh", || {
         HOSTS.iter().all(|host| {
             let ssh = |from: &&str| bed.processes(from, &["ssh -T", &format!("--host {host} agent")]).len();
-            let lines: usize = HOSTS.iter().filter(|from| *from != host).map(|from| ssh(&from)).sum();
+            let lines: usize = HOSTS.iter().filter(|from| *from != host).map(ssh).sum();
             let all = bed.processes(host, &[&format!("--host {host} agent")]).len();
             all <= lines
         })

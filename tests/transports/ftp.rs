@@ -1,4 +1,4 @@
-//! ProFTPD, with TLS and without.
+//! `ProFTPD`, with TLS and without.
 
 use std::{
     fs,

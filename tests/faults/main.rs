@@ -14,6 +14,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bed;
+#[path = "../support/exists.rs"]
+mod exists;
 mod held;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../outside/mounted.rs"]

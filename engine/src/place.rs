@@ -31,7 +31,9 @@ pub(crate) fn place(staging: &Path, name: &str, digest: &str, bytes: &[u8]) -> R
 
 fn write(staging: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(staging)?;
-    let partial = path.with_extension("partial");
+    // The whole name, so that two files of one stem are not written over each other.
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
     let mut file = File::create(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -77,11 +77,11 @@ fn owed_path(undo: &Undo) -> Option<PathBuf> {
     }
 }
 
-/// The run that a staging file is named after: `export-RUN.json`, or `.partial` while it is written.
+/// The run that a staging file is named after: `export-RUN.json`, or `.json.partial` while it is written.
 fn run_of(path: &Path) -> Option<RunId> {
     let name = path.file_name()?.to_str()?;
     let rest = ["import-", "export-"].iter().find_map(|kind| name.strip_prefix(kind))?;
-    let run = [".json", ".partial"].iter().find_map(|end| rest.strip_suffix(end))?;
+    let run = [".json.partial", ".json", ".partial"].iter().find_map(|end| rest.strip_suffix(end))?;
     let run = run.split('+').next().unwrap_or(run);
     (!run.is_empty()).then(|| RunId(run.to_owned()))
 }
@@ -137,6 +137,7 @@ mod tests {
         let of = |name: &str| run_of(Path::new(name)).map(|run| run.0);
         assert_eq!(of("/s/import-documents-1.json").as_deref(), Some("documents-1"));
         assert_eq!(of("/s/export-documents-1.partial").as_deref(), Some("documents-1"));
+        assert_eq!(of("/s/export-documents-1.json.partial").as_deref(), Some("documents-1"));
         for other in ["/s/import-.json", "/s/notes.txt", "/s/import-documents-1.txt"] {
             assert_eq!(of(other), None);
         }

@@ -9,7 +9,7 @@ use resplit_steps::{
 use tokio::runtime::Handle;
 
 use super::ends;
-use crate::{failures, peers::PeerEngines};
+use crate::{client::ClientError, failures, peers::PeerEngines};
 
 /// Reaches the engines of other hosts, started if none listens.
 pub(crate) struct Ways {
@@ -24,8 +24,17 @@ impl Far for Ways {
         let work = work.clone();
         let (wire, incoming, outgoing) = ends(&handle, move || work.is_cancelled());
         let answer = handle.block_on(async {
-            let client = self.peers.client(&site, &apart.secondary_host).await?;
-            client.converse(outgoing.body(())).await.map_err(failures::of_client)
+            let client = self.peers.client(&site, &apart.secondary_host).await;
+            // An engine on this machine that cannot be started is no host out of reach.
+            let is_far = self.peers.is_far(&site, &apart.secondary_host);
+            let told = |failure: Failure| if is_far { failure.of_unreached_host() } else { failure };
+            let client = client.map_err(told)?;
+            client.converse(outgoing.body(())).await.map_err(|error| match error {
+                ClientError::NotRunning(_) | ClientError::Broken(_) | ClientError::Away(_) => {
+                    told(failures::of_client(error))
+                }
+                error => failures::of_client(error),
+            })
         })?;
         drop(handle.spawn(answer.pour(incoming)));
         Ok(wire)

@@ -130,14 +130,29 @@ impl<D: Streamed> Reached<D> {
         }
     }
 
-    /// Converses until it has succeeded, failed, or was cut too often.
+    /// Does what a step wants: a host on another machine that cannot be reached is waited for as long as the site says.
     fn converse<T>(
+        &self,
+        apart: &Apart,
+        asking: (&PairRef, Ask),
+        asked: &Asked<'_>,
+        about: impl FnMut(&Asking<'_>, &mut Talk) -> Result<T, Stop>,
+    ) -> Result<T, Failure> {
+        let far = apart.hosts.get(&apart.secondary_host).filter(|_| !apart.is_one_machine());
+        let wait = far.map(|host| host.wait().duration()).unwrap_or_default();
+        self.converse_within(apart, asking, asked, wait, about)
+    }
+
+    /// Converses until it has succeeded, failed, or was cut too often; or for `wait`, if the other host is not reached.
+    fn converse_within<T>(
         &self,
         apart: &Apart,
         (pair, ask): (&PairRef, Ask),
         asked: &Asked<'_>,
+        wait: Duration,
         mut about: impl FnMut(&Asking<'_>, &mut Talk) -> Result<T, Stop>,
     ) -> Result<T, Failure> {
+        let since = Instant::now();
         let name = blake3::hash(format!("{}\0{}", pair.volume, pair.copy_group).as_bytes()).to_hex();
         let cache = self.cache.join(&name.as_str()[..32]);
         let mut asking = Asking { pair, ask, asked, cache, again: false, kind: D::KIND };
@@ -145,6 +160,7 @@ impl<D: Streamed> Reached<D> {
         loop {
             asked.work.check()?;
             let began = Instant::now();
+            let mut unreached = false;
             let why = match self.far.open(apart, asked.work) {
                 Ok(wire) => {
                     let close = Arc::clone(&wire.close);
@@ -164,22 +180,27 @@ impl<D: Streamed> Reached<D> {
                         Err(Stop::Cut(why)) => why,
                     }
                 }
-                Err(failure) if failure.class == FailureClass::Temporary => failure.message,
+                Err(failure) if failure.class == FailureClass::Temporary => {
+                    unreached = failure.unreached;
+                    failure.message
+                }
                 Err(failure) => return Err(failure),
             };
             asked.work.check()?;
             asking.again = true;
-            if began.elapsed() > LONG {
+            let is_waited_for = unreached && left == 1 && since.elapsed() < wait;
+            if began.elapsed() > LONG || is_waited_for {
                 (pause, left) = (PAUSE, TRIES);
             }
             left -= 1;
             if left == 0 {
                 let host = &apart.secondary_host;
-                return Err(Failure::temporary(format!(
+                let cut = Failure::temporary(format!(
                     "the stream of pair {} to host '{host}' was cut: {why}",
                     pair.copy_group
                 ))
-                .with_help(format!("resplit --host {host} status; what has arrived is not sent again")));
+                .with_help(format!("resplit --host {host} status; what has arrived is not sent again"));
+                return Err(if unreached { cut.of_unreached_host() } else { cut });
             }
             tracing::info!(pair = %pair.copy_group, %why, "a stream was cut; it is opened again");
             thread::sleep(pause);
@@ -196,7 +217,7 @@ impl<D: Streamed> Reached<D> {
         about: impl FnMut(&Asking<'_>, &mut Talk) -> Result<T, Stop>,
     ) -> Result<T, Failure> {
         let asked = Asked { tag: Tag(String::new()), token: 0, work };
-        self.converse(apart, (pair, ask), &asked, about)
+        self.converse_within(apart, (pair, ask), &asked, Duration::ZERO, about)
     }
 
     /// What is done only where the image is.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -84,9 +85,14 @@ fn check(engine: &Engine, request: &StepRequest) -> Result<(), Refusal> {
             format!("step {} is for host '{}', this is '{}'", key(request), request.step.host, engine.host);
         return refused(text, "resplit check --hosts");
     }
-    let received = request.facts.received.as_ref().map(|received| &received.path);
-    if let (Action::Import(_), Some(path)) = (&request.step.action, received) {
-        let is_own = path.file_name().is_some() && path.parent() == Some(&engine.directories.staging);
+    if let (Action::Import(_), Some(received)) = (&request.step.action, &request.facts.received) {
+        let path = &received.path;
+        let parent = path.file_name().and(path.parent());
+        // Over a transport it has a name there, and no path.
+        let is_own = match received.via {
+            Some(_) => parent == Some(Path::new("")),
+            None => parent == Some(&engine.directories.staging),
+        };
         if !is_own {
             let staging = engine.directories.staging.display();
             let text = format!("{} is not what was sent to this host, which is in {staging}", path.display());

@@ -294,11 +294,14 @@ async fn an_import_of_what_was_not_sent_here_is_refused_and_it_stays() {
     let bench = Bench::new();
     let precious = bench.directory.path().join("documents/a.txt");
     let staging = bench.engine.directories.staging.clone();
-    for path in [precious.clone(), staging.join("../../documents/a.txt"), staging.join(".."), staging.clone()]
-    {
+    let elsewhere =
+        [precious.clone(), staging.join("../../documents/a.txt"), staging.join(".."), staging.clone()];
+    // Over a transport a name alone leads nowhere else.
+    let over = ["../a.txt", "..", "a/b", "/etc/passwd", ""].map(|name| (name.into(), Some("nas".into())));
+    for (path, via) in elsewhere.into_iter().map(|path| (path, None)).chain(over) {
         let mut import = request(&[], 1, 5);
         import.step.action = Action::Import(resplit_operations::action::Nothing {});
-        import.facts.received = Some(ExportFact { path, digest: String::new(), via: None });
+        import.facts.received = Some(ExportFact { path, digest: String::new(), via });
         let refusal = serve(&bench.engine, import).unwrap_err();
         assert!(refusal.failure.message.contains("is not what was sent to this host"), "{refusal:?}");
     }
